@@ -1,0 +1,2 @@
+//! The `isukit` binary.
+fn main() {}

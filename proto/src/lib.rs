@@ -1,0 +1,1 @@
+//! Protocol Buffers: schemas compiled to flat tables, and the codec that walks them.
