@@ -1,1 +1,11 @@
 //! Evidence in, report out.
+//!
+//! This layer turns what was observed into what a person reads: samples, latency distributions,
+//! thresholds and tables. It opens no sockets, runs no async code, asks no clock and prints
+//! nothing; readers, roots and times are handed to it.
+
+pub mod latency;
+pub mod report;
+pub mod sample;
+pub mod threshold;
+pub mod units;

@@ -1,0 +1,211 @@
+//! Latency distributions: what is recorded a million times a second and read once.
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+/// Significant decimal digits kept by every distribution: a quantile is at most 0.1% off.
+const SIGNIFICANT_DIGITS: u8 = 3;
+
+/// The shortest time told apart from zero, in nanoseconds.
+const LOWEST_NS: u64 = 100;
+
+/// Values above this are recorded as this: one hour, in nanoseconds.
+pub const HIGHEST_NS: u64 = 3_600_000_000_000;
+
+/// A distribution of durations in nanoseconds, in bounded memory.
+///
+/// A High Dynamic Range histogram with three significant digits. It grows to the largest value
+/// it has seen (about 100 KB at a second) and never with the number of values.
+#[derive(Debug, Clone)]
+pub struct Latencies {
+    histogram: Histogram<u64>,
+    sum_ns: u128,
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Latencies {
+    /// An empty distribution.
+    pub fn new() -> Self {
+        // The bounds are constants the crate accepts; the fallback has the same precision.
+        let mut histogram = Histogram::new_with_bounds(LOWEST_NS, 100_000_000, SIGNIFICANT_DIGITS)
+            .or_else(|_| Histogram::new(SIGNIFICANT_DIGITS))
+            .unwrap_or_else(|_| unreachable!("three digits are within the crate's range"));
+        histogram.auto(true);
+        Self {
+            histogram,
+            sum_ns: 0,
+        }
+    }
+
+    /// Add one duration in nanoseconds; more than [`HIGHEST_NS`] counts as [`HIGHEST_NS`].
+    pub fn record(&mut self, ns: u64) {
+        let ns = ns.min(HIGHEST_NS);
+        self.sum_ns += u128::from(ns);
+        // Cannot fail: the histogram resizes itself, and HIGHEST_NS is far within its range.
+        let _ = self.histogram.record(ns);
+    }
+
+    /// Add all of `other`'s values.
+    pub fn merge(&mut self, other: &Self) {
+        if other.is_empty() {
+            return;
+        }
+        self.sum_ns += other.sum_ns;
+        // Cannot fail: both have the same precision and this one resizes.
+        let _ = self.histogram.add(&other.histogram);
+    }
+
+    /// Forget every value, keeping the memory.
+    pub fn clear(&mut self) {
+        self.histogram.reset();
+        self.sum_ns = 0;
+    }
+
+    /// Number of values.
+    pub fn count(&self) -> u64 {
+        self.histogram.len()
+    }
+
+    /// Whether nothing was recorded.
+    pub fn is_empty(&self) -> bool {
+        self.histogram.is_empty()
+    }
+
+    /// The value below which a share `q` (0 to 1) of the values lie, in nanoseconds; 0 when empty.
+    pub fn quantile_ns(&self, q: f64) -> u64 {
+        if self.is_empty() {
+            return 0;
+        }
+        // A bucket's upper edge may lie above the largest value that was really seen.
+        self.histogram.value_at_quantile(q).min(self.max_ns())
+    }
+
+    /// The largest value in nanoseconds, to the histogram's precision; 0 when empty.
+    pub fn max_ns(&self) -> u64 {
+        if self.is_empty() {
+            0
+        } else {
+            self.histogram.max()
+        }
+    }
+
+    /// The smallest value in nanoseconds; 0 when empty.
+    pub fn min_ns(&self) -> u64 {
+        if self.is_empty() {
+            0
+        } else {
+            self.histogram.min()
+        }
+    }
+
+    /// The arithmetic mean in nanoseconds, exact; 0 when empty.
+    pub fn mean_ns(&self) -> f64 {
+        if self.is_empty() {
+            return 0.0;
+        }
+        self.sum_ns as f64 / self.count() as f64
+    }
+
+    /// The usual quantiles, in milliseconds.
+    pub fn summary(&self) -> LatencySummary {
+        let ms = |ns: u64| ns as f64 / 1e6;
+        LatencySummary {
+            p50: ms(self.quantile_ns(0.50)),
+            p90: ms(self.quantile_ns(0.90)),
+            p95: ms(self.quantile_ns(0.95)),
+            p99: ms(self.quantile_ns(0.99)),
+            p999: ms(self.quantile_ns(0.999)),
+            max: ms(self.max_ns()),
+            mean: self.mean_ns() / 1e6,
+        }
+    }
+
+    /// The histogram itself, for writers of the HDR formats. Values are nanoseconds.
+    pub fn histogram(&self) -> &Histogram<u64> {
+        &self.histogram
+    }
+}
+
+/// The quantiles every report shows, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct LatencySummary {
+    /// Median.
+    pub p50: f64,
+    /// 90th percentile.
+    pub p90: f64,
+    /// 95th percentile.
+    pub p95: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// 99.9th percentile.
+    pub p999: f64,
+    /// Largest value.
+    pub max: f64,
+    /// Arithmetic mean.
+    pub mean: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(values: impl IntoIterator<Item = u64>) -> Latencies {
+        let mut latencies = Latencies::new();
+        for value in values {
+            latencies.record(value);
+        }
+        latencies
+    }
+
+    #[test]
+    fn quantiles_are_within_a_thousandth() {
+        let latencies = of((1..=100_000).map(|n| n * 1_000));
+        for (q, exact) in [
+            (0.5, 50_000_000.0),
+            (0.9, 90_000_000.0),
+            (0.999, 99_900_000.0),
+        ] {
+            let seen = latencies.quantile_ns(q) as f64;
+            assert!(
+                (seen / exact - 1.0).abs() < 0.001,
+                "{q}: {seen} against {exact}"
+            );
+        }
+        assert_eq!(latencies.mean_ns(), 50_000_500.0);
+    }
+
+    #[test]
+    fn merging_parts_equals_the_whole() {
+        let whole = of((0..5_000).map(|n| n * n));
+        let mut merged = of((0..2_500).map(|n| n * n));
+        merged.merge(&of((2_500..5_000).map(|n| n * n)));
+        assert_eq!(merged.summary(), whole.summary());
+        assert_eq!(merged.count(), whole.count());
+    }
+
+    #[test]
+    fn an_empty_distribution_reads_as_zero() {
+        assert_eq!(Latencies::new().summary(), LatencySummary::default());
+    }
+
+    #[test]
+    fn a_value_beyond_the_range_counts_as_the_largest() {
+        let latencies = of([u64::MAX]);
+        assert_eq!(latencies.count(), 1);
+        let seen = latencies.max_ns() as f64;
+        assert!((seen / HIGHEST_NS as f64 - 1.0).abs() < 0.001, "{seen}");
+    }
+
+    #[test]
+    fn clearing_keeps_nothing() {
+        let mut latencies = of([5_000_000]);
+        latencies.clear();
+        assert!(latencies.is_empty());
+        assert_eq!(latencies.mean_ns(), 0.0);
+    }
+}

@@ -1,0 +1,5 @@
+//! The shapes reports are made of.
+
+mod table;
+
+pub use table::{Align, Table, TableStyle, printable};
