@@ -1,0 +1,18 @@
+//! The codec: walks the wire by tables made from the descriptors, once.
+
+pub(crate) mod from_json;
+mod from_json_special;
+pub(crate) mod index;
+mod json_read;
+pub(crate) mod json_write;
+pub(crate) mod path;
+pub(crate) mod path_parse;
+mod slots;
+pub(crate) mod tables;
+pub(crate) mod template;
+pub(crate) mod text;
+mod text_write;
+pub(crate) mod to_json;
+pub(crate) mod validate;
+pub(crate) mod value;
+pub(crate) mod well_known;

@@ -1,0 +1,844 @@
+//! One field read where it lies: no message is built and, bar split messages, nothing allocated.
+//!
+//! The walk visits every occurrence of the path's fields in wire order and lets later ones overwrite
+//! what earlier ones found. That alone gives a conforming parser's answer: the parts of a split
+//! message are visited one after the other while the counters of repeated fields run on, and a later
+//! member of a oneof wipes what was found below an earlier one.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::index::check_size;
+use super::path_parse::{Segment, parse};
+use super::tables::{DefaultValue, Field, Kind, MessageTable, NO_ONEOF};
+use super::to_json::element;
+use super::validate::utf8;
+use super::value::Value;
+use crate::error::{DecodeError, PathError};
+use crate::limits::Limits;
+use crate::nearest::nearest;
+use crate::schema::Message;
+use crate::wire::{Reader, WireType, unzigzag};
+
+/// The type of what a path leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FieldKind {
+    /// A `bool`.
+    Bool,
+    /// A signed integer.
+    Int,
+    /// An unsigned integer.
+    Uint,
+    /// A `float`.
+    Float,
+    /// A `double`.
+    Double,
+    /// A `string`.
+    String,
+    /// `bytes`.
+    Bytes,
+    /// An enum, with its full name.
+    Enum(String),
+    /// A message or group.
+    Message(Message),
+    /// A repeated field of these.
+    List(Box<FieldKind>),
+    /// A map to these.
+    Map(Box<FieldKind>),
+}
+
+/// A compiled path to a field of a message type. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct FieldPath {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    message: Message,
+    steps: Vec<Step>,
+    text: String,
+    /// Table and index of the field whose type the path has.
+    leaf: (u32, u32),
+    /// Whether that field is meant as a whole: no index or key follows it.
+    whole: bool,
+}
+
+/// One field of the path, with the index or key that follows it.
+#[derive(Debug)]
+struct Step {
+    /// Table of the message the field is in.
+    table: u32,
+    field: u32,
+    pick: Pick,
+}
+
+#[derive(Debug)]
+enum Pick {
+    /// The field as it is.
+    Whole,
+    /// One element; `None` for an index below 0, which nothing has.
+    Index(Option<u64>),
+    /// The value of a map under a number: the key as a number, sign extended.
+    Number(u64),
+    /// The value of a map under a text.
+    Text(Box<str>),
+}
+
+impl Message {
+    /// Compiles a path such as `team.members[0].id`, `labels["x"]`, `flags[true]` or `[pkg.ext].id`.
+    /// Fields go by their JSON or their `.proto` name.
+    ///
+    /// # Errors
+    ///
+    /// [`PathError`] tells which segment is wrong; an unknown name comes with the nearest.
+    pub fn path(&self, path: &str) -> Result<FieldPath, PathError> {
+        self.path_of(&parse(path)?)
+    }
+
+    /// Compiles a path from its segments.
+    ///
+    /// # Errors
+    ///
+    /// As [`Message::path`].
+    pub fn path_of(&self, segments: &[Segment]) -> Result<FieldPath, PathError> {
+        let limit = self.limits().path_segments;
+        if segments.len() > limit {
+            return Err(PathError::Long { limit });
+        }
+        let mut resolver = Resolver {
+            message: self,
+            text: String::new(),
+            steps: Vec::new(),
+        };
+        for segment in segments {
+            resolver.add(segment)?;
+        }
+        let Some((step, field)) = resolver.last() else {
+            return Err(PathError::Syntax {
+                at: 0,
+                expected: "a field name",
+            });
+        };
+        let (leaf, whole) = match step.pick {
+            Pick::Whole => ((step.table, step.field), true),
+            Pick::Index(_) => ((step.table, step.field), false),
+            Pick::Number(_) | Pick::Text(_) => ((field.sub, 1), false),
+        };
+        let Resolver { text, steps, .. } = resolver;
+        Ok(FieldPath {
+            inner: Arc::new(Inner {
+                message: self.clone(),
+                steps,
+                text,
+                leaf,
+                whole,
+            }),
+        })
+    }
+}
+
+struct Resolver<'m> {
+    message: &'m Message,
+    text: String,
+    steps: Vec<Step>,
+}
+
+impl<'m> Resolver<'m> {
+    fn add(&mut self, segment: &Segment) -> Result<(), PathError> {
+        match segment {
+            Segment::Field(name) => self.add_field(name),
+            Segment::Index(index) => self.add_index(*index),
+            Segment::Key(key) => self.add_key(key),
+        }
+    }
+
+    fn add_field(&mut self, name: &str) -> Result<(), PathError> {
+        let tables = self.message.tables();
+        let table = match self.last() {
+            None => self.message.index(),
+            Some((_, field)) => match self.target(field) {
+                (Some(kind), _) if kind.is_message() => self.target(field).1,
+                _ => return Err(self.misstep(field, "field")),
+            },
+        };
+        let message = &tables.messages[table as usize];
+        let Some(field) = message.by_name(name) else {
+            return Err(PathError::UnknownField {
+                message: message.full_name.to_string(),
+                name: name.to_owned(),
+                nearest: nearest(name, message.fields.iter().map(|field| &*field.name)),
+            });
+        };
+        if !self.text.is_empty() {
+            self.text.push('.');
+        }
+        self.text.push_str(name);
+        self.steps.push(Step {
+            table,
+            field: field as u32,
+            pick: Pick::Whole,
+        });
+        Ok(())
+    }
+
+    fn last(&self) -> Option<(&Step, &'m Field)> {
+        let step = self.steps.last()?;
+        Some((
+            step,
+            &self.message.tables().messages[step.table as usize].fields[step.field as usize],
+        ))
+    }
+
+    /// Kind and table of what the last step leads to; no kind for a whole list or map.
+    fn target(&self, field: &Field) -> (Option<Kind>, u32) {
+        match self.steps.last().map(|step| &step.pick) {
+            Some(Pick::Whole) if field.repeated => (None, 0),
+            Some(Pick::Number(_) | Pick::Text(_)) => {
+                let value = &self.message.tables().sub(field).fields[1];
+                (Some(value.kind), value.sub)
+            }
+            _ => (Some(field.kind), field.sub),
+        }
+    }
+
+    fn misstep(&self, field: &Field, step: &'static str) -> PathError {
+        let is = match self.target(field).0 {
+            None if field.map => "a map",
+            None => "a list",
+            Some(kind) => kind.name(),
+        };
+        PathError::Step {
+            field: self.text.clone(),
+            is,
+            step,
+        }
+    }
+
+    fn add_index(&mut self, index: i64) -> Result<(), PathError> {
+        let pick = match self.last() {
+            Some((
+                Step {
+                    pick: Pick::Whole, ..
+                },
+                field,
+            )) if field.map => self.key(field, &index.to_string())?,
+            Some((
+                Step {
+                    pick: Pick::Whole, ..
+                },
+                field,
+            )) if field.repeated => Pick::Index(u64::try_from(index).ok()),
+            Some((_, field)) => return Err(self.misstep(field, "index")),
+            None => {
+                return Err(PathError::Syntax {
+                    at: 0,
+                    expected: "a field name",
+                });
+            }
+        };
+        self.text.push_str(&format!("[{index}]"));
+        self.set(pick);
+        Ok(())
+    }
+
+    fn add_key(&mut self, key: &str) -> Result<(), PathError> {
+        let pick = match self.last() {
+            Some((
+                Step {
+                    pick: Pick::Whole, ..
+                },
+                field,
+            )) if field.map => self.key(field, key)?,
+            Some((_, field)) => return Err(self.misstep(field, "key")),
+            None => {
+                return Err(PathError::Syntax {
+                    at: 0,
+                    expected: "a field name",
+                });
+            }
+        };
+        self.text.push_str(&format!("[{key:?}]"));
+        self.set(pick);
+        Ok(())
+    }
+
+    fn set(&mut self, pick: Pick) {
+        if let Some(step) = self.steps.last_mut() {
+            step.pick = pick;
+        }
+    }
+
+    fn key(&self, field: &Field, key: &str) -> Result<Pick, PathError> {
+        let kind = self.message.tables().sub(field).fields[0].kind;
+        let number = match kind {
+            Kind::String => return Ok(Pick::Text(key.into())),
+            Kind::Bool => key.parse::<bool>().ok().map(u64::from),
+            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
+                key.parse::<i32>().ok().map(|key| i64::from(key) as u64)
+            }
+            Kind::Uint32 | Kind::Fixed32 => key.parse::<u32>().ok().map(u64::from),
+            Kind::Uint64 | Kind::Fixed64 => key.parse::<u64>().ok(),
+            _ => key.parse::<i64>().ok().map(|key| key as u64),
+        };
+        number.map(Pick::Number).ok_or_else(|| PathError::Key {
+            field: self.text.clone(),
+            kind: kind.name(),
+        })
+    }
+}
+
+/// What a walk is for.
+enum Goal<'v, 'b> {
+    /// The last value, or the size of a list or map.
+    Value,
+    /// Only whether anything is there.
+    Presence,
+    /// Every element of the list at the end.
+    Each(&'v mut Vec<Value<'b>>),
+}
+
+/// The walk over one buffer.
+struct Visit<'b, 'v> {
+    path: &'b Inner,
+    limits: &'b Limits,
+    buf: &'b [u8],
+    goal: Goal<'v, 'b>,
+    /// Elements of each step's list seen so far.
+    seen: [u64; Limits::PATH_SEGMENTS_MAX],
+    fields_left: usize,
+    found: Found<'b>,
+}
+
+/// The key of a map entry: numbers sign extended.
+#[derive(PartialEq, Eq, Hash)]
+enum MapKey<'b> {
+    Number(u64),
+    Text(&'b [u8]),
+}
+
+/// What lies at the end of the path so far.
+#[derive(Default)]
+struct Found<'b> {
+    present: bool,
+    /// The last scalar, in raw form.
+    raw: u64,
+    /// The only part of the message, or all of them joined.
+    part: Option<Cow<'b, [u8]>>,
+    count: u64,
+    keys: HashSet<MapKey<'b>>,
+}
+
+impl FieldPath {
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        &self.inner.text
+    }
+
+    /// The message type it starts at.
+    pub fn message(&self) -> &Message {
+        &self.inner.message
+    }
+
+    /// The type it leads to.
+    pub fn kind(&self) -> FieldKind {
+        let (field, whole) = self.target();
+        if whole && field.map {
+            let value = &self.inner.message.tables().sub(field).fields[1];
+            return FieldKind::Map(Box::new(self.single_kind(value)));
+        }
+        let kind = self.single_kind(field);
+        if whole && field.repeated {
+            FieldKind::List(Box::new(kind))
+        } else {
+            kind
+        }
+    }
+
+    fn single_kind(&self, field: &Field) -> FieldKind {
+        match field.kind {
+            Kind::Bool => FieldKind::Bool,
+            Kind::Double => FieldKind::Double,
+            Kind::Float => FieldKind::Float,
+            Kind::String => FieldKind::String,
+            Kind::Bytes => FieldKind::Bytes,
+            Kind::Uint32 | Kind::Uint64 | Kind::Fixed32 | Kind::Fixed64 => FieldKind::Uint,
+            Kind::Enum => FieldKind::Enum(
+                self.inner
+                    .message
+                    .tables()
+                    .enumeration(field)
+                    .full_name
+                    .to_string(),
+            ),
+            Kind::Message | Kind::Group => {
+                FieldKind::Message(self.inner.message.sibling(field.sub))
+            }
+            _ => FieldKind::Int,
+        }
+    }
+
+    /// The field whose type the path has, and whether it is meant as a whole.
+    fn target(&self) -> (&Field, bool) {
+        let (table, field) = self.inner.leaf;
+        let table = &self.inner.message.tables().messages[table as usize];
+        (&table.fields[field as usize], self.inner.whole)
+    }
+
+    /// The value in an encoded message, as a conforming parser would give it. A scalar that is not
+    /// set has its default (the one declared in proto2); [`Value::Absent`] stands for a message that
+    /// is not set, for an index past the end and for a key the map lacks, and for everything below
+    /// such an element. [`FieldPath::has`] tells a default from a value. A field with a foreign wire
+    /// type counts as unknown; [`Message::validate`] refuses it.
+    ///
+    /// # Errors
+    ///
+    /// The first fault met on the way, with its offset in `bytes`. Fields beside the path are only
+    /// stepped over.
+    pub fn get<'b>(&'b self, bytes: &'b [u8]) -> Result<Value<'b>, DecodeError> {
+        let visit = self.walk(bytes, Goal::Value)?;
+        let (field, whole) = self.target();
+        let found = visit.found;
+        if whole && field.map {
+            return Ok(Value::Map {
+                len: found.keys.len() as u64,
+            });
+        }
+        if whole && field.repeated {
+            return Ok(Value::List { len: found.count });
+        }
+        if field.kind.is_message() {
+            return Ok(match (found.present, found.part) {
+                (false, _) => Value::Absent,
+                (true, part) => Value::Message(part.unwrap_or_default()),
+            });
+        }
+        if found.present {
+            return self.scalar(field, found.raw, bytes);
+        }
+        let steps = &self.inner.steps;
+        let picked = steps
+            .iter()
+            .position(|step| !matches!(step.pick, Pick::Whole));
+        match picked {
+            // A default below an element is only there when the element is.
+            Some(last) if !self.element_present(bytes, last)? => Ok(Value::Absent),
+            _ => self.default(field),
+        }
+    }
+
+    /// Whether the element every later step lies in is there. `first` is the first picking step.
+    fn element_present(&self, bytes: &[u8], first: usize) -> Result<bool, DecodeError> {
+        let steps = &self.inner.steps;
+        let last = steps
+            .iter()
+            .rposition(|step| !matches!(step.pick, Pick::Whole))
+            .unwrap_or(first);
+        let mut visit = self.visit(bytes, Goal::Presence)?;
+        visit.message(last + 1, 0, Reader::new(bytes), 0)?;
+        Ok(visit.found.present)
+    }
+
+    /// Whether the value is on the wire: for a field without presence, whether it differs from the
+    /// default; for a list or map, whether it has an element.
+    ///
+    /// # Errors
+    ///
+    /// As [`FieldPath::get`].
+    pub fn has(&self, bytes: &[u8]) -> Result<bool, DecodeError> {
+        let (field, whole) = self.target();
+        if whole && field.repeated {
+            return Ok(self.count(bytes)? > 0);
+        }
+        let found = self.walk(bytes, Goal::Value)?.found;
+        let implicit = whole && !field.presence;
+        Ok(found.present && !(implicit && super::to_json::is_zero(field.kind, found.raw)))
+    }
+
+    /// The elements of a list, the distinct keys of a map; 1 or 0 for anything else, as [`FieldPath::has`].
+    ///
+    /// # Errors
+    ///
+    /// As [`FieldPath::get`].
+    pub fn count(&self, bytes: &[u8]) -> Result<u64, DecodeError> {
+        let (field, whole) = self.target();
+        match whole && field.repeated {
+            true if field.map => Ok(self.walk(bytes, Goal::Value)?.found.keys.len() as u64),
+            true => Ok(self.walk(bytes, Goal::Value)?.found.count),
+            false => self.has(bytes).map(u64::from),
+        }
+    }
+
+    /// Appends every element of a list, in order. A path to anything else appends its value unless
+    /// that is absent.
+    ///
+    /// # Errors
+    ///
+    /// As [`FieldPath::get`]; `out` is then as it was.
+    pub fn values<'b>(
+        &'b self,
+        bytes: &'b [u8],
+        out: &mut Vec<Value<'b>>,
+    ) -> Result<(), DecodeError> {
+        let (field, whole) = self.target();
+        if !(whole && field.repeated) || field.map {
+            out.extend(Some(self.get(bytes)?).filter(|value| !value.is_absent()));
+            return Ok(());
+        }
+        let mut each = Vec::new();
+        self.walk(bytes, Goal::Each(&mut each))?;
+        out.append(&mut each);
+        Ok(())
+    }
+
+    fn visit<'b, 'v>(
+        &'b self,
+        bytes: &'b [u8],
+        goal: Goal<'v, 'b>,
+    ) -> Result<Visit<'b, 'v>, DecodeError> {
+        let limits = self.inner.message.limits();
+        check_size(bytes, limits)?;
+        Ok(Visit {
+            path: &self.inner,
+            limits,
+            buf: bytes,
+            goal,
+            seen: [0; Limits::PATH_SEGMENTS_MAX],
+            fields_left: limits.fields,
+            found: Found::default(),
+        })
+    }
+
+    fn walk<'b, 'v>(
+        &'b self,
+        bytes: &'b [u8],
+        goal: Goal<'v, 'b>,
+    ) -> Result<Visit<'b, 'v>, DecodeError> {
+        let mut visit = self.visit(bytes, goal)?;
+        visit.message(self.inner.steps.len(), 0, Reader::new(bytes), 0)?;
+        Ok(visit)
+    }
+
+    fn scalar<'b>(
+        &'b self,
+        field: &'b Field,
+        raw: u64,
+        bytes: &'b [u8],
+    ) -> Result<Value<'b>, DecodeError> {
+        scalar(&self.inner.message, field, raw, bytes)
+    }
+
+    fn default<'b>(&'b self, field: &'b Field) -> Result<Value<'b>, DecodeError> {
+        match &field.default {
+            DefaultValue::Raw(raw) => self.scalar(field, *raw, &[]),
+            DefaultValue::Bytes(bytes) => {
+                self.scalar(field, super::index::pack(0, bytes.len()), bytes)
+            }
+        }
+    }
+}
+
+/// A scalar from its raw form; text lies in `bytes`.
+fn scalar<'b>(
+    message: &'b Message,
+    field: &Field,
+    raw: u64,
+    bytes: &'b [u8],
+) -> Result<Value<'b>, DecodeError> {
+    Ok(match field.kind {
+        Kind::Int32 | Kind::Sfixed32 => Value::I64(i64::from(raw as i32)),
+        Kind::Int64 | Kind::Sfixed64 => Value::I64(raw as i64),
+        Kind::Sint32 => Value::I64(unzigzag(raw & 0xffff_ffff)),
+        Kind::Sint64 => Value::I64(unzigzag(raw)),
+        Kind::Uint32 | Kind::Fixed32 => Value::U64(u64::from(raw as u32)),
+        Kind::Uint64 | Kind::Fixed64 => Value::U64(raw),
+        Kind::Bool => Value::Bool(raw != 0),
+        Kind::Float => Value::F32(f32::from_bits(raw as u32)),
+        Kind::Double => Value::F64(f64::from_bits(raw)),
+        Kind::Enum => {
+            let number = raw as i32;
+            Value::Enum {
+                number,
+                name: message.tables().enumeration(field).name(number),
+            }
+        }
+        Kind::String | Kind::Bytes => {
+            let (start, end) = ((raw >> 32) as usize, (raw & 0xffff_ffff) as usize);
+            let content = bytes.get(start..end).unwrap_or_default();
+            match field.kind {
+                Kind::Bytes => Value::Bytes(content),
+                _ if field.utf8 => Value::Str(utf8(field, content, start)?),
+                _ => std::str::from_utf8(content).map_or(Value::Bytes(content), Value::Str),
+            }
+        }
+        Kind::Message | Kind::Group => Value::Absent,
+    })
+}
+
+impl<'b> Visit<'b, '_> {
+    /// Visits a message (or a part of one) that step `at` reads, up to the step before `until`.
+    fn message(
+        &mut self,
+        until: usize,
+        at: usize,
+        mut reader: Reader<'b>,
+        depth: usize,
+    ) -> Result<(), DecodeError> {
+        if depth > self.limits.depth {
+            return Err(DecodeError::Depth {
+                offset: reader.offset(),
+                limit: self.limits.depth,
+            });
+        }
+        let path = self.path;
+        let step = &path.steps[at];
+        let table = &path.message.tables().messages[step.table as usize];
+        let wanted = &table.fields[step.field as usize];
+        while !reader.is_empty() {
+            let offset = reader.offset();
+            self.fields_left = self.fields_left.checked_sub(1).ok_or(DecodeError::Fields {
+                offset,
+                limit: self.limits.fields,
+            })?;
+            let (number, wire) = reader.tag()?;
+            if number == wanted.number && wanted.accepts(wire) {
+                self.occurrence(until, at, wanted, wire, &mut reader, depth)?;
+                continue;
+            }
+            reader.skip(number, wire, self.limits.depth - depth)?;
+            if wanted.oneof != NO_ONEOF && replaces(table, wanted, number, wire) {
+                self.wipe(at);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what was found at and below a step.
+    fn wipe(&mut self, at: usize) {
+        self.seen[at..].fill(0);
+        self.found = Found::default();
+        if let Goal::Each(values) = &mut self.goal {
+            values.clear();
+        }
+    }
+
+    /// Visits one occurrence of the field of step `at`.
+    fn occurrence(
+        &mut self,
+        until: usize,
+        at: usize,
+        field: &'b Field,
+        wire: WireType,
+        reader: &mut Reader<'b>,
+        depth: usize,
+    ) -> Result<(), DecodeError> {
+        let path = self.path;
+        let step = &path.steps[at];
+        let content = match wire {
+            WireType::Len => reader.bytes()?,
+            WireType::StartGroup => {
+                let start = reader.offset();
+                let content = reader.group(field.number, self.limits.depth - depth)?;
+                return self.picked(until, at, field, content, start, depth);
+            }
+            _ => {
+                let raw = element(field, reader)?;
+                return self.numbered(at, field, raw);
+            }
+        };
+        let start = reader.offset() - content.len();
+        if field.repeated && field.kind.packable() {
+            let mut elements = Reader::nested(content, start);
+            while !elements.is_empty() {
+                let raw = element(field, &mut elements)?;
+                self.numbered(at, field, raw)?;
+            }
+            return Ok(());
+        }
+        match &step.pick {
+            Pick::Number(_) | Pick::Text(_) => self.entry(until, at, field, content, start, depth),
+            Pick::Whole if field.map && until == path.steps.len() && at + 1 == until => {
+                let key = self.entry_key(field, content, start)?;
+                self.found.present = true;
+                self.found.keys.insert(key);
+                Ok(())
+            }
+            _ => self.picked(until, at, field, content, start, depth),
+        }
+    }
+
+    /// Visits one number, as itself or as an element.
+    #[inline]
+    fn numbered(&mut self, at: usize, field: &'b Field, raw: u64) -> Result<(), DecodeError> {
+        if self.counts(at, field) {
+            self.scalar_found(field, raw)?;
+        }
+        Ok(())
+    }
+
+    /// Counts an element of a list; tells whether it is the one wanted.
+    #[inline]
+    fn counts(&mut self, at: usize, field: &Field) -> bool {
+        if !field.repeated {
+            return true;
+        }
+        let index = self.seen[at];
+        self.seen[at] += 1;
+        match self.path.steps[at].pick {
+            Pick::Index(wanted) => wanted == Some(index),
+            _ => true,
+        }
+    }
+
+    fn scalar_found(&mut self, field: &'b Field, raw: u64) -> Result<(), DecodeError> {
+        self.found.present = true;
+        self.found.raw = raw;
+        self.found.count += 1;
+        if let Goal::Each(values) = &mut self.goal {
+            values.push(scalar(&self.path.message, field, raw, self.buf)?);
+        }
+        Ok(())
+    }
+
+    /// Visits a length-delimited or group value that is no map entry.
+    fn picked(
+        &mut self,
+        until: usize,
+        at: usize,
+        field: &'b Field,
+        content: &'b [u8],
+        start: usize,
+        depth: usize,
+    ) -> Result<(), DecodeError> {
+        if !self.counts(at, field) {
+            return Ok(());
+        }
+        self.value(until, at, field, content, start, depth)
+    }
+
+    /// Visits the content of a chosen value: goes on below it or takes it.
+    fn value(
+        &mut self,
+        until: usize,
+        at: usize,
+        field: &'b Field,
+        content: &'b [u8],
+        start: usize,
+        depth: usize,
+    ) -> Result<(), DecodeError> {
+        if at + 1 < until {
+            return self.message(until, at + 1, Reader::nested(content, start), depth + 1);
+        }
+        if !field.kind.is_message() {
+            return self.scalar_found(field, super::index::pack(start, start + content.len()));
+        }
+        self.found.present = true;
+        self.found.count += 1;
+        match &mut self.goal {
+            Goal::Each(values) => values.push(Value::Message(Cow::Borrowed(content))),
+            Goal::Presence => {}
+            Goal::Value if field.repeated && matches!(self.path.steps[at].pick, Pick::Whole) => {}
+            Goal::Value => match &mut self.found.part {
+                none @ None => *none = Some(Cow::Borrowed(content)),
+                Some(part) => part.to_mut().extend_from_slice(content),
+            },
+        }
+        Ok(())
+    }
+
+    /// Visits an entry of a map that is read by key.
+    fn entry(
+        &mut self,
+        until: usize,
+        at: usize,
+        field: &'b Field,
+        content: &'b [u8],
+        start: usize,
+        depth: usize,
+    ) -> Result<(), DecodeError> {
+        let table = self.path.message.tables().sub(field);
+        let key = self.entry_key(field, content, start)?;
+        let same = match &self.path.steps[at].pick {
+            Pick::Text(wanted) => key == MapKey::Text(wanted.as_bytes()),
+            Pick::Number(wanted) => key == MapKey::Number(*wanted),
+            _ => false,
+        };
+        if !same {
+            return Ok(());
+        }
+        // A later entry replaces the whole value.
+        self.wipe(at + 1);
+        self.found.present = true;
+        let value = &table.fields[1];
+        let default = match &value.default {
+            DefaultValue::Raw(raw) => *raw,
+            DefaultValue::Bytes(_) => 0,
+        };
+        self.found.raw = default;
+        if at + 1 < until {
+            self.found.present = false;
+        }
+        let mut reader = Reader::nested(content, start);
+        while !reader.is_empty() {
+            let (number, wire) = reader.tag()?;
+            if number != 2 || !value.accepts(wire) {
+                reader.skip(number, wire, self.limits.depth.saturating_sub(depth))?;
+            } else if wire == WireType::Len {
+                let content = reader.bytes()?;
+                let start = reader.offset() - content.len();
+                self.value(until, at, value, content, start, depth + 1)?;
+            } else {
+                let raw = element(value, &mut reader)?;
+                self.scalar_found(value, raw)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The key of a map entry: an absent one is the default.
+    fn entry_key(
+        &self,
+        field: &Field,
+        content: &'b [u8],
+        start: usize,
+    ) -> Result<MapKey<'b>, DecodeError> {
+        let key = &self.path.message.tables().sub(field).fields[0];
+        let mut text: &'b [u8] = &[];
+        let mut number = 0;
+        let mut reader = Reader::nested(content, start);
+        while !reader.is_empty() {
+            let (at, wire) = reader.tag()?;
+            if at != 1 || !key.accepts(wire) {
+                reader.skip(at, wire, self.limits.depth)?;
+            } else if wire == WireType::Len {
+                text = reader.bytes()?;
+                if key.utf8 {
+                    utf8(key, text, reader.offset() - text.len())?;
+                }
+            } else {
+                number = element(key, &mut reader)?;
+            }
+        }
+        let number = match key.kind {
+            Kind::String => return Ok(MapKey::Text(text)),
+            Kind::Bool => u64::from(number != 0),
+            Kind::Int32 | Kind::Sfixed32 => i64::from(number as i32) as u64,
+            Kind::Sint32 => unzigzag(number & 0xffff_ffff) as u64,
+            Kind::Sint64 => unzigzag(number) as u64,
+            Kind::Uint32 | Kind::Fixed32 => u64::from(number as u32),
+            _ => number,
+        };
+        Ok(MapKey::Number(number))
+    }
+}
+
+/// Whether the field with this number takes the place of `wanted` in its oneof.
+fn replaces(table: &MessageTable, wanted: &Field, number: u32, wire: WireType) -> bool {
+    number != wanted.number
+        && table.find(number).is_some_and(|index| {
+            let field = &table.fields[index];
+            field.oneof == wanted.oneof && field.accepts(wire)
+        })
+}

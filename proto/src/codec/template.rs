@@ -1,0 +1,380 @@
+//! Request templates: a message encoded ahead, with places to splice values into.
+
+use std::sync::Arc;
+
+use super::from_json::{JsonParseOptions, encode, put_raw, raw_integer, set_length};
+use super::from_json_special::{is_integer, text_integer};
+use super::json_write::{from_base64, integer};
+use super::slots::{Mark, Sink, Slot, SlotKind, What};
+use super::tables::Kind;
+use crate::error::{EncodeError, RenderError};
+use crate::schema::Message;
+use crate::wire::{put_varint, varint_len};
+
+/// A value for one placeholder.
+///
+/// It takes the type of the field it fills: integers are checked for range, text is read as the JSON
+/// mapping would read it in quotes (`"12"` for an integer, base64 for bytes, a name for an enum),
+/// numbers are spelled out where the field is a string.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum SlotValue<'a> {
+    /// A truth value.
+    Bool(bool),
+    /// A signed integer, or the number of an enum.
+    I64(i64),
+    /// An unsigned integer.
+    U64(u64),
+    /// A floating-point number.
+    F64(f64),
+    /// Text.
+    Str(&'a str),
+    /// Bytes as they are.
+    Bytes(&'a [u8]),
+}
+
+macro_rules! from {
+    ($($from:ty => $variant:ident),*) => {$(
+        impl<'a> From<$from> for SlotValue<'a> {
+            fn from(value: $from) -> SlotValue<'a> {
+                SlotValue::$variant(value.into())
+            }
+        }
+    )*};
+}
+
+from!(bool => Bool, i32 => I64, i64 => I64, u32 => U64, u64 => U64, f32 => F64, f64 => F64, &'a str => Str, &'a [u8] => Bytes);
+
+/// A message encoded ahead. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Template {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    message: Message,
+    names: Vec<String>,
+    literals: Vec<u8>,
+    ops: Vec<Op>,
+    slots: Vec<Slot>,
+    /// Bytes to make room for before rendering.
+    size_hint: usize,
+}
+
+/// One step of rendering.
+#[derive(Debug, Clone, Copy)]
+enum Op {
+    /// Copies `literals[start..end]`.
+    Literal { start: u32, end: u32 },
+    /// Writes a value.
+    Slot { slot: u32 },
+    /// Writes a length, then runs the next `ops` steps, which make up what it measures. `width` is
+    /// the size the length will most likely have.
+    Length { ops: u32, width: u8 },
+}
+
+impl Message {
+    /// Encodes a JSON value whose strings may hold placeholders `${name}`. A placeholder that is a
+    /// field's whole value takes the field's type; within a longer string it is spelled out. They
+    /// may stand in nested messages, lists, map values and wrapper types, but not in keys, in a
+    /// Timestamp, Duration or FieldMask, or in a part of a number or bytes. `$${` stands for `${`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Message::from_json`], and for a placeholder that is malformed or out of place.
+    pub fn template(&self, json: &str) -> Result<Template, EncodeError> {
+        self.compile(json, None)
+    }
+
+    /// As [`Message::template`], for a caller that knows the names it can fill: values are given in
+    /// the order of `names`, all of which count as slots.
+    ///
+    /// # Errors
+    ///
+    /// Also [`EncodeCause::UnknownSlot`](crate::EncodeCause::UnknownSlot), with the nearest name.
+    pub fn template_with(&self, json: &str, names: &[&str]) -> Result<Template, EncodeError> {
+        self.compile(json, Some(names))
+    }
+
+    fn compile(&self, json: &str, known: Option<&[&str]>) -> Result<Template, EncodeError> {
+        let names = known
+            .unwrap_or_default()
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect();
+        let mut sink = Sink {
+            marks: Vec::new(),
+            names,
+            known,
+            limit: self.limits().template_slots,
+        };
+        let mut literals = Vec::new();
+        encode(
+            self,
+            json.as_bytes(),
+            &JsonParseOptions::new(),
+            &mut literals,
+            Some(&mut sink),
+        )
+        .map_err(|fault| fault.place(json.as_bytes()))?;
+        let count = sink.marks.len();
+        let mut program = Program {
+            ops: Vec::new(),
+            slots: Vec::new(),
+            marks: sink.marks.into_iter(),
+            at: 0,
+        };
+        program.run_to(literals.len(), count);
+        let Program { ops, slots, .. } = program;
+        let size_hint = literals.len() + ops.len() * 12;
+        Ok(Template {
+            inner: Arc::new(Inner {
+                message: self.clone(),
+                names: sink.names,
+                literals,
+                ops,
+                slots,
+                size_hint,
+            }),
+        })
+    }
+}
+
+/// Turns marks into steps.
+struct Program {
+    ops: Vec<Op>,
+    slots: Vec<Slot>,
+    marks: std::vec::IntoIter<Mark>,
+    at: usize,
+}
+
+impl Program {
+    /// Makes the steps for the bytes up to `end`, which the next `count` marks are in.
+    fn run_to(&mut self, end: usize, mut count: usize) {
+        while let Some(mark) = (count > 0).then(|| self.marks.next()).flatten() {
+            count -= 1;
+            self.literal(mark.at);
+            match mark.what {
+                What::Slot(slot) => {
+                    self.ops.push(Op::Slot {
+                        slot: self.slots.len() as u32,
+                    });
+                    self.slots.push(slot);
+                }
+                What::Length { end, inside } => {
+                    count = count.saturating_sub(inside);
+                    let place = self.ops.len();
+                    let width = varint_len((end - mark.at) as u64) as u8;
+                    self.ops.push(Op::Length { ops: 0, width });
+                    self.run_to(end, inside);
+                    let ops = (self.ops.len() - place - 1) as u32;
+                    self.ops[place] = Op::Length { ops, width };
+                }
+            }
+        }
+        self.literal(end);
+    }
+
+    fn literal(&mut self, to: usize) {
+        if to > self.at {
+            self.ops.push(Op::Literal {
+                start: self.at as u32,
+                end: to as u32,
+            });
+            self.at = to;
+        }
+    }
+}
+
+impl Template {
+    /// The placeholders' names, once each, in the order they first stand in the JSON text (or the
+    /// order given to [`Message::template_with`]). [`Template::render`] takes values in this order.
+    pub fn slots(&self) -> &[String] {
+        &self.inner.names
+    }
+
+    /// The message type rendered.
+    pub fn message(&self) -> &Message {
+        &self.inner.message
+    }
+
+    /// Appends the encoded message with `values` in the slots; more values than slots are ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`RenderError`] for too few values or one its field cannot hold; `out` is then as it was.
+    pub fn render(&self, values: &[SlotValue<'_>], out: &mut Vec<u8>) -> Result<(), RenderError> {
+        let inner = &*self.inner;
+        if values.len() < inner.names.len() {
+            return Err(RenderError::Count {
+                given: values.len(),
+                wanted: inner.names.len(),
+            });
+        }
+        out.reserve(inner.size_hint);
+        let start = out.len();
+        let rendered = inner.run(&inner.ops, values, out);
+        if rendered.is_err() {
+            out.truncate(start);
+        }
+        rendered
+    }
+}
+
+impl Inner {
+    fn run(
+        &self,
+        mut ops: &[Op],
+        values: &[SlotValue<'_>],
+        out: &mut Vec<u8>,
+    ) -> Result<(), RenderError> {
+        while let [op, rest @ ..] = ops {
+            ops = rest;
+            match *op {
+                Op::Literal { start, end } => {
+                    out.extend_from_slice(&self.literals[start as usize..end as usize]);
+                }
+                Op::Slot { slot } => {
+                    let slot = &self.slots[slot as usize];
+                    self.put(slot, values[slot.name], out)?;
+                }
+                Op::Length { ops: count, width } => {
+                    let (inside, after) = ops.split_at(count as usize);
+                    ops = after;
+                    out.extend_from_slice(&[0; 10][..usize::from(width)]);
+                    let start = out.len();
+                    self.run(inside, values, out)?;
+                    set_length(out, start, usize::from(width));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn put(&self, slot: &Slot, value: SlotValue<'_>, out: &mut Vec<u8>) -> Result<(), RenderError> {
+        let start = out.len();
+        out.extend_from_slice(&slot.tag);
+        let content = out.len();
+        let fits = match slot.kind {
+            SlotKind::Piece => spell(value, out),
+            SlotKind::Field(kind) => self.put_field(kind, slot, value, out),
+        };
+        fits.ok_or_else(|| self.misfit(slot, value))?;
+        // A default value of a field without presence is left out, its tag too.
+        if !slot.tag.is_empty() && out[content..].iter().all(|byte| *byte == 0) {
+            out.truncate(start);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn put_field(
+        &self,
+        kind: Kind,
+        slot: &Slot,
+        value: SlotValue<'_>,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
+        match (kind, value) {
+            (Kind::Int64 | Kind::Uint64, SlotValue::U64(value)) if value <= i64::MAX as u64 => {
+                put_varint(out, value)
+            }
+            (Kind::Int64, SlotValue::I64(value)) => put_varint(out, value as u64),
+            (Kind::String, SlotValue::Str(text)) => put_bytes(text.as_bytes(), out),
+            (Kind::Bytes, SlotValue::Bytes(bytes)) => put_bytes(bytes, out),
+            (Kind::String, value) => {
+                out.push(0);
+                let start = out.len();
+                spell(value, out)?;
+                set_length(out, start, 1);
+            }
+            (Kind::Bytes, SlotValue::Str(text)) => {
+                out.push(0);
+                let start = out.len();
+                from_base64(text, out)?;
+                set_length(out, start, 1);
+            }
+            (Kind::Bytes, _) => return None,
+            (kind, value) => put_raw(kind, self.raw(kind, slot, value)?, out),
+        }
+        Some(())
+    }
+
+    /// A value in the raw form of a kind.
+    fn raw(&self, kind: Kind, slot: &Slot, value: SlotValue<'_>) -> Option<u64> {
+        match (kind, value) {
+            (Kind::Bool, SlotValue::Bool(value)) => Some(u64::from(value)),
+            (Kind::Double, SlotValue::F64(value)) => Some(value.to_bits()),
+            (Kind::Double, SlotValue::I64(value)) => Some((value as f64).to_bits()),
+            (Kind::Double, SlotValue::U64(value)) => Some((value as f64).to_bits()),
+            (Kind::Float, SlotValue::F64(value)) => {
+                let single = value as f32;
+                (single.is_finite() || !value.is_finite()).then(|| u64::from(single.to_bits()))
+            }
+            (Kind::Float, SlotValue::I64(value)) => Some(u64::from((value as f32).to_bits())),
+            (Kind::Float, SlotValue::U64(value)) => Some(u64::from((value as f32).to_bits())),
+            (Kind::Bool, SlotValue::Str("true")) => Some(1),
+            (Kind::Bool, SlotValue::Str("false")) => Some(0),
+            (Kind::Enum, SlotValue::Str(name)) => {
+                let kind = &self.message.tables().enums[slot.sub as usize];
+                kind.names.get(name).map(|number| i64::from(*number) as u64)
+            }
+            (Kind::Double, SlotValue::Str(text)) => super::from_json::raw_double(text),
+            (Kind::Float, SlotValue::Str(text)) => super::from_json::raw_float(text),
+            (kind, SlotValue::I64(value)) => raw_integer(kind, i128::from(value)),
+            (kind, SlotValue::U64(value)) => raw_integer(kind, i128::from(value)),
+            (kind, SlotValue::Str(text)) if is_integer(kind) => {
+                raw_integer(kind, text_integer(text)?)
+            }
+            (kind, SlotValue::F64(value))
+                if is_integer(kind) && value == value.trunc() && value.abs() < 1.9e19 =>
+            {
+                raw_integer(kind, value as i128)
+            }
+            _ => None,
+        }
+    }
+
+    #[cold]
+    fn misfit(&self, slot: &Slot, value: SlotValue<'_>) -> RenderError {
+        RenderError::Value {
+            slot: self.names[slot.name].clone(),
+            field: slot.field.to_string(),
+            expected: match slot.kind {
+                SlotKind::Piece => "text",
+                SlotKind::Field(kind) => kind.name(),
+            },
+            found: format!("{value:?}").chars().take(80).collect(),
+        }
+    }
+}
+
+fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// Appends a value as text.
+fn spell(value: SlotValue<'_>, out: &mut Vec<u8>) -> Option<()> {
+    match value {
+        SlotValue::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
+        SlotValue::I64(value) => integer(value, out),
+        SlotValue::U64(value) => integer(value, out),
+        SlotValue::F64(value) if value.is_finite() => {
+            out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+        }
+        SlotValue::F64(value) if value.is_nan() => out.extend_from_slice(b"NaN"),
+        SlotValue::F64(value) => out.extend_from_slice(if value > 0.0 {
+            b"Infinity"
+        } else {
+            b"-Infinity"
+        }),
+        SlotValue::Str(text) => out.extend_from_slice(text.as_bytes()),
+        SlotValue::Bytes(bytes) => {
+            out.extend_from_slice(std::str::from_utf8(bytes).ok()?.as_bytes())
+        }
+    }
+    Some(())
+}

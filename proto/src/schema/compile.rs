@@ -1,0 +1,156 @@
+//! `.proto` sources and descriptor sets -> a descriptor pool.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use prost::Message as _;
+use prost_reflect::DescriptorPool;
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
+use protox::file::{FileResolver, GoogleFileResolver};
+
+use crate::error::SchemaError;
+use crate::limits::Limits;
+
+/// The files of the well-known types. Every schema has them, so that an `Any` of one can be opened.
+const WELL_KNOWN: [&str; 7] = [
+    "google/protobuf/any.proto",
+    "google/protobuf/duration.proto",
+    "google/protobuf/empty.proto",
+    "google/protobuf/field_mask.proto",
+    "google/protobuf/struct.proto",
+    "google/protobuf/timestamp.proto",
+    "google/protobuf/wrappers.proto",
+];
+
+/// Compiles every `.proto` file below the directories.
+pub(crate) fn sources(dirs: &[PathBuf], limits: &Limits) -> Result<DescriptorPool, SchemaError> {
+    let mut files = Vec::new();
+    for dir in dirs {
+        collect(dir, limits.directory_depth, limits, &mut files)?;
+    }
+    if files.is_empty() {
+        let dirs: Vec<_> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+        return Err(SchemaError::Empty {
+            dirs: dirs.join(", "),
+        });
+    }
+    let mut compiler = protox::Compiler::new(dirs).map_err(|error| placed(&error))?;
+    for file in &files {
+        compiler.open_file(file).map_err(|error| placed(&error))?;
+    }
+    for name in WELL_KNOWN {
+        compiler.open_file(name).map_err(|error| placed(&error))?;
+    }
+    Ok(compiler.descriptor_pool())
+}
+
+/// Adds the `.proto` files below `dir`, in the order of their names.
+fn collect(
+    dir: &Path,
+    depth: usize,
+    limits: &Limits,
+    files: &mut Vec<PathBuf>,
+) -> Result<(), SchemaError> {
+    let unreadable = |error: std::io::Error| SchemaError::Directory {
+        path: dir.to_owned(),
+        cause: error.to_string(),
+    };
+    let mut entries = fs::read_dir(dir)
+        .and_then(|entries| entries.collect::<Result<Vec<_>, _>>())
+        .map_err(unreadable)?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        // Links are followed, so that a vendored tree may be one; `depth` ends a cycle of them.
+        let about = fs::metadata(&path).map_err(unreadable)?;
+        if about.is_dir() {
+            let Some(depth) = depth.checked_sub(1) else {
+                return Err(SchemaError::Limit {
+                    what: "directory levels",
+                    limit: limits.directory_depth,
+                });
+            };
+            collect(&path, depth, limits, files)?;
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "proto")
+        {
+            if files.len() == limits.proto_files {
+                return Err(SchemaError::Limit {
+                    what: ".proto files",
+                    limit: limits.proto_files,
+                });
+            }
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The place out of the compiler's error, which only its debug form spells out: `FILE:LINE:COLUMN: CAUSE`.
+fn placed(error: &protox::Error) -> SchemaError {
+    let text = format!("{error:?}");
+    let file = error.file().unwrap_or_default();
+    let rest = text
+        .strip_prefix(file)
+        .and_then(|rest| rest.strip_prefix(':'))
+        .unwrap_or(&text);
+    let mut parts = rest.splitn(3, ':');
+    let line = parts.next().and_then(|line| line.trim().parse().ok());
+    let column = parts.next().and_then(|column| column.trim().parse().ok());
+    match (line, column, parts.next()) {
+        (Some(line), Some(column), Some(cause)) if !file.is_empty() => SchemaError::Source {
+            file: file.to_owned(),
+            line,
+            column,
+            cause: cause.trim().to_owned(),
+        },
+        _ => SchemaError::File {
+            file: if file.is_empty() {
+                "the schema".to_owned()
+            } else {
+                file.to_owned()
+            },
+            cause: rest.trim().to_owned(),
+        },
+    }
+}
+
+/// Reads an encoded `FileDescriptorSet`, adding what it imports from `google/protobuf`.
+pub(crate) fn descriptor_set(bytes: &[u8], limits: &Limits) -> Result<DescriptorPool, SchemaError> {
+    let unusable = |cause: String| SchemaError::Descriptor { cause };
+    if bytes.len() > limits.descriptor_bytes {
+        return Err(SchemaError::Limit {
+            what: "bytes of descriptors",
+            limit: limits.descriptor_bytes,
+        });
+    }
+    let set = FileDescriptorSet::decode(bytes).map_err(|error| unusable(error.to_string()))?;
+    let mut files: Vec<FileDescriptorProto> = Vec::new();
+    let mut wanted: Vec<String> = WELL_KNOWN.into_iter().map(str::to_owned).collect();
+    wanted.extend(
+        set.file
+            .iter()
+            .flat_map(|file| file.dependency.iter().cloned()),
+    );
+    while let Some(name) = wanted.pop() {
+        if set
+            .file
+            .iter()
+            .chain(&files)
+            .any(|file| file.name() == name)
+        {
+            continue;
+        }
+        let Ok(file) = GoogleFileResolver::new().open_file(&name) else {
+            return Err(unusable(format!("the imported file {name} is not in it")));
+        };
+        wanted.extend(file.file_descriptor_proto().dependency.iter().cloned());
+        files.push(file.file_descriptor_proto().clone());
+    }
+    files.extend(set.file);
+    let mut pool = DescriptorPool::new();
+    pool.add_file_descriptor_protos(files)
+        .map_err(|error| unusable(error.to_string()))?;
+    Ok(pool)
+}
