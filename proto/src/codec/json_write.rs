@@ -58,9 +58,12 @@ pub(crate) fn integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// An integer in quotes, as JSON has 64-bit ones.
+/// A 64-bit integer: in quotes, as the mapping has it, unless it shall be plain.
 #[inline]
-pub(crate) fn quoted(value: impl itoa::Integer, out: &mut Vec<u8>) {
+pub(crate) fn wide(value: impl itoa::Integer, plain: bool, out: &mut Vec<u8>) {
+    if plain {
+        return integer(value, out);
+    }
     out.push(b'"');
     integer(value, out);
     out.push(b'"');

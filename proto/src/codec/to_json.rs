@@ -35,6 +35,8 @@ pub struct JsonOptions {
     pub defaults: bool,
     /// Enums as numbers instead of names.
     pub enum_numbers: bool,
+    /// 64-bit integers as JSON numbers instead of strings, for a reader that keeps them exact.
+    pub plain_integers: bool,
     /// What happens to unknown fields.
     pub unknown: Unknown,
 }
@@ -65,6 +67,15 @@ impl JsonOptions {
     pub fn enum_numbers(self, enum_numbers: bool) -> JsonOptions {
         JsonOptions {
             enum_numbers,
+            ..self
+        }
+    }
+
+    /// Sets [`JsonOptions::plain_integers`].
+    #[must_use]
+    pub fn plain_integers(self, plain_integers: bool) -> JsonOptions {
+        JsonOptions {
+            plain_integers,
             ..self
         }
     }
@@ -357,12 +368,10 @@ impl<'a> Writer<'a> {
 
     fn map_key(&mut self, field: &'a Field, raw: u64) -> Result<(), DecodeError> {
         match field.kind {
-            Kind::String
-            | Kind::Int64
-            | Kind::Uint64
-            | Kind::Sint64
-            | Kind::Fixed64
-            | Kind::Sfixed64 => {
+            Kind::String => self.scalar(field, raw)?,
+            Kind::Int64 | Kind::Uint64 | Kind::Sint64 | Kind::Fixed64 | Kind::Sfixed64
+                if !self.options.plain_integers =>
+            {
                 self.scalar(field, raw)?;
             }
             _ => {
@@ -398,16 +407,17 @@ impl<'a> Writer<'a> {
     /// Writes one scalar from its raw form.
     #[inline(always)]
     fn scalar(&mut self, field: &'a Field, raw: u64) -> Result<(), DecodeError> {
+        let plain = self.options.plain_integers;
         let out = &mut *self.out;
         match field.kind {
             Kind::Int32 => json::integer(raw as i32, out),
-            Kind::Int64 => json::quoted(raw as i64, out),
+            Kind::Int64 => json::wide(raw as i64, plain, out),
             Kind::Uint32 | Kind::Fixed32 => json::integer(raw as u32, out),
-            Kind::Uint64 | Kind::Fixed64 => json::quoted(raw, out),
+            Kind::Uint64 | Kind::Fixed64 => json::wide(raw, plain, out),
             Kind::Sint32 => json::integer(unzigzag(raw & 0xffff_ffff) as i32, out),
-            Kind::Sint64 => json::quoted(unzigzag(raw), out),
+            Kind::Sint64 => json::wide(unzigzag(raw), plain, out),
             Kind::Sfixed32 => json::integer(raw as i32, out),
-            Kind::Sfixed64 => json::quoted(raw as i64, out),
+            Kind::Sfixed64 => json::wide(raw as i64, plain, out),
             Kind::Double => json::double(f64::from_bits(raw), out),
             Kind::Float => json::float(f32::from_bits(raw as u32), out),
             Kind::Bool => out.extend_from_slice(if raw != 0 { b"true" } else { b"false" }),
