@@ -92,8 +92,13 @@ impl Latencies {
         if self.is_empty() {
             return 0;
         }
+        let edge = self.histogram.value_at_quantile(q);
+        // What cannot be told from zero reads as zero.
+        if edge < LOWEST_NS {
+            return 0;
+        }
         // A bucket's upper edge may lie above the largest value that was really seen.
-        self.histogram.value_at_quantile(q).min(self.max_ns())
+        edge.min(self.max_ns())
     }
 
     /// The largest value in nanoseconds, exact; 0 when empty.

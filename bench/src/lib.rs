@@ -1,1 +1,18 @@
-//! isukit
+//! isukit: the load engine, the command line and everything that talks to the network.
+//!
+//! The layers below are [`isukit_proto`] (bytes) and [`isukit_analyze`] (evidence); this one owns
+//! clocks, sockets and people.
+
+pub mod check;
+pub mod cli;
+pub mod engine;
+pub mod expect;
+#[doc(hidden)]
+pub mod fuzz;
+pub mod hdr;
+pub mod http1;
+pub mod pace;
+pub mod report;
+pub mod single;
+pub mod tls;
+pub mod verdict;

@@ -1,0 +1,76 @@
+//! The command line: what was typed becomes options, a report becomes bytes on a stream.
+//!
+//! Only this module and `main.rs` print, open output files or choose exit codes.
+
+mod debug;
+mod run;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Done.
+const DONE: u8 = 0;
+
+/// The target failed the run, or a threshold was missed.
+const FAILED: u8 = 1;
+
+/// We could not do the job.
+const COULD_NOT: u8 = 2;
+
+/// Benchmark and tuning toolkit for web services that must be faster today.
+#[derive(Debug, Parser)]
+#[command(name = "isukit", version, about, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 the target failed or a threshold was missed, \
+    2 the job could not be done.\n\nExample: isukit run http://127.0.0.1:8080/ --duration 5s"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Load a URL and report latency, errors and what limited the run
+    Run(Box<run::RunArgs>),
+}
+
+/// Parse the command line, do it, and say how it ended.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors and go to stdout; a closed pipe is no news.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { COULD_NOT } else { DONE });
+        }
+    };
+    let result = match cli.command {
+        Command::Run(args) => run::main(&args),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) if is_closed_pipe(&error) => ExitCode::from(DONE),
+        Err(error) => {
+            complain(&format!("isukit: {error:#}"));
+            ExitCode::from(COULD_NOT)
+        }
+    }
+}
+
+/// Somebody stopped reading, as in `isukit run ... | head`.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Say something on stderr.
+fn complain(text: &str) {
+    use io::Write;
+    // Nothing can be done about a stderr that is closed.
+    let _ = writeln!(io::stderr(), "{text}");
+}

@@ -1,0 +1,593 @@
+//! A shard: one thread with its own users, connections and numbers.
+//!
+//! Nothing is shared with other shards and nothing is sent per request. Once a second the counts
+//! go to the collector, which gives an empty set back.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+
+use rustix::event::epoll;
+
+use super::clock::{Clock, Nanos, nanos};
+use super::coordination::{Coordination, StopLevel, StopSwitch};
+use super::cx::{Cx, Scratch};
+use super::events::EventBlock;
+use super::fault::{Fault, FaultKind};
+use super::io::{ALARM, Active, Expired, Io, State};
+use super::machine::ThreadMeter;
+use super::plan::{Load, Phase, Plan};
+use super::seats::{Crowd, Seat};
+use super::stream::ReadOutcome;
+use super::tally::Delta;
+use super::timers::TimerKey;
+use super::user::{Next, ReplyView, Wake};
+use crate::http1::{Done, Place, Progress, coding};
+
+/// Reads are this large, and a reply that fits is never copied.
+const READ_BYTES: usize = 128 * 1024;
+
+/// Events taken from the kernel at a time.
+const EVENTS: usize = 512;
+
+/// Arrivals begun before replies are looked at again.
+const ARRIVALS_AT_A_TIME: usize = 32;
+
+/// How often a waiting shard looks whether it shall stop: 20 ms.
+const STOP_POLL: Nanos = 20_000_000;
+
+/// Length of a stretch of the series: one second.
+const SECOND: Nanos = 1_000_000_000;
+
+/// How a shard talks to the rest of the run.
+pub(super) struct Wiring<'r> {
+    pub(super) clock: Clock,
+    pub(super) coordination: &'r Coordination,
+    pub(super) stop: &'r StopSwitch,
+    pub(super) deltas: Sender<Box<Delta>>,
+    /// Empty counts, given back by the collector.
+    pub(super) spares: Receiver<Box<Delta>>,
+}
+
+/// The shard of one thread.
+pub(super) struct Shard<'r> {
+    plan: Arc<Plan>,
+    index: usize,
+    wiring: Wiring<'r>,
+    io: Io,
+    seats: Vec<Seat>,
+    crowds: Vec<Crowd>,
+    scratch: Scratch,
+    read_buffer: Vec<u8>,
+    inflated: Vec<u8>,
+    meter: ThreadMeter,
+    window: Window,
+    active_users: u64,
+}
+
+/// Where the shard is in its phase.
+#[derive(Debug, Clone, Copy, Default)]
+struct Window {
+    start: Nanos,
+    /// When sending ends.
+    end: Nanos,
+    /// When open calls are cut.
+    cut_at: Nanos,
+    measured: bool,
+    /// Nothing more is sent.
+    stopping: bool,
+    next_flush: Nanos,
+    second: u64,
+}
+
+impl<'r> Shard<'r> {
+    pub(super) fn new(
+        plan: Arc<Plan>,
+        index: usize,
+        wiring: Wiring<'r>,
+        events: Option<EventBlock>,
+    ) -> io::Result<Self> {
+        let io = Io::new(Arc::clone(&plan), wiring.clock, index, events)?;
+        Ok(Self {
+            scratch: Scratch::new(plan.seed, index, plan.threads),
+            meter: ThreadMeter::start(wiring.clock),
+            plan,
+            index,
+            wiring,
+            io,
+            seats: Vec::new(),
+            crowds: Vec::new(),
+            read_buffer: vec![0; READ_BYTES],
+            inflated: Vec::new(),
+            window: Window::default(),
+            active_users: 0,
+        })
+    }
+
+    /// Go through all phases.
+    ///
+    /// # Errors
+    /// When the kernel refuses to wait for events.
+    pub(super) fn run(mut self) -> io::Result<()> {
+        let plan = Arc::clone(&self.plan);
+        for phase in &plan.phases {
+            let Some(start) = self.wiring.coordination.next_phase(&self.wiring.clock) else {
+                return Ok(());
+            };
+            self.run_phase(phase, start)?;
+        }
+        if let Some(events) = self.io.events.take() {
+            let lost = events.finish();
+            let mut last = Box::new(Delta::new(self.index, self.plan.steps.len()));
+            last.second = self.window.second;
+            last.events_lost = lost;
+            let _ = self.wiring.deltas.send(last);
+        }
+        Ok(())
+    }
+
+    fn run_phase(&mut self, phase: &Phase, start: Nanos) -> io::Result<()> {
+        let duration = nanos(phase.duration);
+        let end = start.saturating_add(duration);
+        self.window = Window {
+            start,
+            end,
+            cut_at: end.saturating_add(nanos(phase.drain)),
+            measured: phase.measured,
+            stopping: false,
+            next_flush: start + SECOND,
+            second: 0,
+        };
+        self.io.delta.clear();
+        self.io.delta.origin = start;
+        self.io.delta.sending = true;
+        self.crowds = phase
+            .populations
+            .iter()
+            .map(|population| {
+                Crowd::new(population, self.index, self.plan.threads, start, duration)
+            })
+            .collect();
+        self.sleep_until(start);
+        self.meter.lap();
+        self.io.tick();
+        self.start_closed_users();
+        let mut events = Vec::with_capacity(EVENTS);
+        while !self.is_over() {
+            self.io.wait(&mut events, self.next_wake())?;
+            self.io.tick();
+            for event in &events {
+                self.handle_event(event.data.u64(), event.flags);
+                // A batch of replies must not make the arrivals behind it late.
+                self.start_arrivals();
+            }
+            self.catch_up();
+        }
+        self.finish_phase();
+        Ok(())
+    }
+
+    fn sleep_until(&self, at: Nanos) {
+        let wait = at.saturating_sub(self.wiring.clock.now());
+        std::thread::sleep(std::time::Duration::from_nanos(wait));
+    }
+
+    /// Whether the phase is over; ends the sending and cuts open calls when their time has come.
+    fn is_over(&mut self) -> bool {
+        let now = self.io.now;
+        let asked = self.wiring.stop.level();
+        if !self.window.stopping && (now >= self.window.end || asked >= StopLevel::Drain) {
+            self.stop_sending(now);
+        }
+        if !self.window.stopping {
+            return false;
+        }
+        if now >= self.window.cut_at || asked >= StopLevel::Cut {
+            self.io.cut_all();
+            self.tell_failed();
+        }
+        self.io.live_calls == 0 && self.io.failed.is_empty()
+    }
+
+    /// From now on nothing new is sent.
+    fn stop_sending(&mut self, now: Nanos) {
+        let drain = self.window.cut_at.saturating_sub(self.window.end);
+        self.window.stopping = true;
+        self.window.cut_at = now.saturating_add(drain);
+        let early = now < self.window.end;
+        self.window.end = now.min(self.window.end);
+        self.io.delta.sending = false;
+        self.io.delta.dropped += self
+            .crowds
+            .iter()
+            .map(|crowd| {
+                if early {
+                    crowd.dropped_by(now)
+                } else {
+                    crowd.dropped()
+                }
+            })
+            .sum::<u64>();
+        self.io.delta.thread.merge(&self.meter.lap());
+    }
+
+    /// When there is something to do even if no connection becomes ready.
+    fn next_wake(&self) -> Nanos {
+        let now = self.io.now;
+        if !self.io.failed.is_empty() {
+            return now;
+        }
+        let mut wake = self.window.next_flush.min(now + STOP_POLL);
+        if let Some(timer) = self.io.timers.next_at() {
+            wake = wake.min(timer);
+        }
+        if self.window.stopping {
+            return wake.min(self.window.cut_at);
+        }
+        for crowd in &self.crowds {
+            if let Some(due) = crowd.next_due() {
+                wake = wake.min(due);
+            }
+        }
+        wake.min(self.window.end)
+    }
+
+    /// Do everything whose time has come.
+    fn catch_up(&mut self) {
+        self.tell_failed();
+        while let Some(key) = self.io.timers.pop_due(self.io.now) {
+            self.fire(key);
+        }
+        self.start_arrivals();
+        if self.io.now >= self.window.next_flush {
+            self.flush();
+        }
+    }
+
+    fn start_closed_users(&mut self) {
+        for population in 0..self.crowds.len() {
+            if !matches!(self.crowds[population].population.load, Load::Closed { .. }) {
+                continue;
+            }
+            for _ in 0..self.crowds[population].max_users {
+                let seat = self.make_user(population);
+                self.active_users += 1;
+                // Connecting a thousand users takes a while: each is due when it is its turn.
+                let due_at = self.io.tick();
+                self.resume(seat, Wake::Start { due_at });
+            }
+        }
+    }
+
+    /// Begin the arrivals that are due, as far as there are seats for them.
+    #[inline]
+    fn start_arrivals(&mut self) {
+        if self.window.stopping {
+            return;
+        }
+        for population in 0..self.crowds.len() {
+            for _ in 0..ARRIVALS_AT_A_TIME {
+                match self.crowds[population].next_due() {
+                    Some(due) if due <= self.io.now && due < self.window.end => {
+                        self.start_arrival(population, due);
+                    }
+                    _ => break,
+                }
+            }
+        }
+    }
+
+    fn start_arrival(&mut self, population: usize, due_at: Nanos) {
+        let now = self.io.tick();
+        self.scratch.seq = self.crowds[population].take_arrival();
+        let (seat, since) = match self.crowds[population].take_free() {
+            Some(free) => free,
+            None => (self.make_user(population), due_at),
+        };
+        // What was lost while no seat was free is the target's doing, the rest is ours.
+        self.io
+            .delta
+            .own_lag
+            .record(now.saturating_sub(due_at.max(since)));
+        self.active_users += 1;
+        self.resume(seat, Wake::Start { due_at });
+    }
+
+    fn make_user(&mut self, population: usize) -> u32 {
+        let crowd = &mut self.crowds[population];
+        let number = (self.index + crowd.made * self.plan.threads) as u64;
+        crowd.made += 1;
+        let user = crowd.population.behaviour.user(number);
+        self.seats.push(Seat {
+            user,
+            population,
+            serial: 0,
+        });
+        (self.seats.len() - 1) as u32
+    }
+
+    #[inline]
+    fn resume(&mut self, seat: u32, wake: Wake<'_>) {
+        let Some(place) = self.seats.get_mut(seat as usize) else {
+            return;
+        };
+        let mut cx = Cx::new(&mut self.io, seat, !self.window.stopping, &mut self.scratch);
+        match place.user.resume(&mut cx, wake) {
+            Next::Reply => {}
+            Next::Until(at) => {
+                place.serial = place.serial.wrapping_add(1);
+                self.io.timers.add(
+                    at,
+                    TimerKey::User {
+                        seat,
+                        serial: place.serial,
+                    },
+                );
+            }
+            Next::Done => {
+                self.active_users -= 1;
+                let population = place.population;
+                self.crowds[population].give_back(seat, self.io.now);
+            }
+        }
+    }
+
+    /// Tell users of the calls that failed, which may lead to the next ones.
+    fn tell_failed(&mut self) {
+        // A call that fails at once, again and again, must not keep the shard from its timers.
+        let failed: Vec<(Active, Fault)> = std::mem::take(&mut self.io.failed);
+        for (active, fault) in failed {
+            self.resume(active.seat, Wake::Failed(fault.kind));
+        }
+    }
+
+    fn fire(&mut self, key: TimerKey) {
+        match key {
+            TimerKey::User { seat, serial } => {
+                let waits = self
+                    .seats
+                    .get(seat as usize)
+                    .is_some_and(|s| s.serial == serial);
+                if waits && !self.window.stopping {
+                    self.resume(seat, Wake::Timer);
+                }
+            }
+            TimerKey::Connection { slot, epoch } => match self.io.expire(slot, epoch) {
+                Expired::Nothing => {}
+                Expired::ContinueWait => {
+                    self.io.release_body(slot);
+                    self.io.arm(slot);
+                }
+                Expired::Call(kind) => {
+                    let limits = &self.plan.timeouts;
+                    let (what, limit) = match kind {
+                        FaultKind::ConnectTimeout => ("no connection", limits.connect),
+                        FaultKind::FirstByteTimeout => ("no byte of a reply", limits.first_byte),
+                        _ => ("no complete reply", limits.total),
+                    };
+                    self.io
+                        .fail_later(slot, Fault::new(kind, format!("{what} within {limit:?}")));
+                }
+            },
+        }
+    }
+
+    fn handle_event(&mut self, data: u64, flags: epoll::EventFlags) {
+        if data == ALARM {
+            return;
+        }
+        let (slot, epoch) = (data as u32, (data >> 32) as u32);
+        let connection = &self.io.connections[slot as usize];
+        // The slot may have got another connection since the kernel noted this.
+        if connection.epoch != epoch {
+            return;
+        }
+        match connection.state {
+            State::Vacant => return,
+            State::Connecting => {
+                let ready =
+                    epoll::EventFlags::OUT | epoll::EventFlags::ERR | epoll::EventFlags::HUP;
+                if !flags.intersects(ready) {
+                    return;
+                }
+                self.io.connected(slot);
+            }
+            State::Handshaking => self.io.handshake(slot),
+            State::Ready if !connection.is_sent() => self.io.write_out(slot),
+            State::Ready => {}
+        }
+        let connection = &self.io.connections[slot as usize];
+        let ended = epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR;
+        let readable = flags.intersects(epoll::EventFlags::IN | ended);
+        if readable && connection.epoch == epoch && connection.state == State::Ready {
+            self.read(slot, epoch, flags.intersects(ended));
+        }
+    }
+
+    /// Read what a connection has, until it has no more. `ended` says that its end is among it.
+    fn read(&mut self, slot: u32, epoch: u32, ended: bool) {
+        let mut buffer = std::mem::take(&mut self.read_buffer);
+        loop {
+            let connection = &mut self.io.connections[slot as usize];
+            if connection.epoch != epoch {
+                break;
+            }
+            let Some(stream) = &mut connection.stream else {
+                break;
+            };
+            let short_is_last = stream.short_read_is_last() && !ended;
+            let outcome = stream.read(&mut buffer);
+            self.io.tick();
+            match outcome {
+                ReadOutcome::Blocked => break,
+                ReadOutcome::Bytes(length) => {
+                    self.io.delta.bytes_received += length as u64;
+                    self.take_in(slot, epoch, &buffer[..length], ended);
+                    if length < buffer.len() && short_is_last {
+                        break;
+                    }
+                }
+                ReadOutcome::Closed { clean } => {
+                    self.take_end(slot, clean);
+                    break;
+                }
+                ReadOutcome::Failed(error) => {
+                    if self.io.connections[slot as usize].active.is_some() {
+                        self.io.fail_later(slot, Fault::from_io(&error, false));
+                    } else {
+                        self.io.close_idle(slot);
+                    }
+                    break;
+                }
+            }
+        }
+        self.read_buffer = buffer;
+    }
+
+    /// Bytes came on a connection.
+    fn take_in(&mut self, slot: u32, epoch: u32, mut input: &[u8], ended: bool) {
+        while !input.is_empty() {
+            let connection = &mut self.io.connections[slot as usize];
+            if connection.epoch != epoch {
+                return;
+            }
+            let Some(active) = &connection.active else {
+                self.io.delta.unsolicited += 1;
+                self.io.close_idle(slot);
+                return;
+            };
+            let want = active.want;
+            connection.saw_first_byte();
+            match connection.reader.feed(input, want, &self.plan.limits) {
+                Ok(Progress::More) => return,
+                Ok(Progress::Continue { consumed }) => {
+                    input = &input[consumed..];
+                    self.io.release_body(slot);
+                }
+                Ok(Progress::Done(done)) => {
+                    let surplus = input.len() - done.consumed;
+                    self.finish_call(slot, &done, input, surplus, ended);
+                    return;
+                }
+                Err(error) => {
+                    self.io.fail_later(slot, Fault::from(error));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The target closed a connection.
+    fn take_end(&mut self, slot: u32, clean: bool) {
+        let connection = &mut self.io.connections[slot as usize];
+        if connection.active.is_none() {
+            self.io.close_idle(slot);
+            return;
+        }
+        match connection.reader.close() {
+            Ok(_) if !clean => {
+                let detail = "the TLS stream was cut without its closing alert";
+                self.io
+                    .fail_later(slot, Fault::new(FaultKind::ClosedInReply, detail));
+            }
+            Ok(done) => self.finish_call(slot, &done, &[], 0, true),
+            Err(error) => self.io.fail_later(slot, Fault::from(error)),
+        }
+    }
+
+    /// A reply is complete: free its connection, then let its user look at it.
+    #[inline]
+    fn finish_call(&mut self, slot: u32, done: &Done, input: &[u8], surplus: usize, ended: bool) {
+        let reply = &done.reply;
+        if surplus > 0 {
+            let detail = format!("{surplus} bytes beyond the end of the reply");
+            self.io
+                .fail_later(slot, Fault::new(FaultKind::SurplusBytes, detail));
+            return;
+        }
+        let connection = &mut self.io.connections[slot as usize];
+        let Some(want) = connection.active.as_ref().map(|active| active.want) else {
+            return;
+        };
+        let collected = match reply.place {
+            Place::Buffer => connection.reader.take_buffer(),
+            Place::Input => Vec::new(),
+        };
+        let bytes = match reply.place {
+            Place::Buffer => collected.as_slice(),
+            Place::Input => input,
+        };
+        let mut body = &bytes[reply.body.clone()];
+        let mut inflated = std::mem::take(&mut self.inflated);
+        let mut fault = None;
+        if want.body && !reply.codings.is_identity() && !body.is_empty() {
+            let limit = self.plan.limits.body_bytes;
+            match coding::decode(&reply.codings, body, limit, &mut inflated) {
+                Ok(()) => body = &inflated,
+                Err(error) => fault = Some(Fault::new(FaultKind::BadEncoding, error.to_string())),
+            }
+        }
+        match fault {
+            Some(fault) => self.io.fail_later(slot, fault),
+            None => {
+                if let Some(active) = self.io.release(slot, reply.keep_alive && !ended) {
+                    let view = ReplyView {
+                        step: active.step,
+                        status: reply.status,
+                        head: &bytes[reply.head.clone()],
+                        body,
+                        body_bytes: reply.body_bytes,
+                        timing: active.timing(self.io.now),
+                    };
+                    self.resume(active.seat, Wake::Reply(view));
+                }
+            }
+        }
+        if inflated.capacity() <= READ_BYTES * 8 {
+            self.inflated = inflated;
+        }
+        self.io.connections[slot as usize]
+            .reader
+            .put_buffer(collected);
+    }
+
+    /// Hand the second's counts to the collector.
+    fn flush(&mut self) {
+        if !self.window.stopping {
+            self.io.delta.thread.merge(&self.meter.lap());
+        }
+        if let Some(events) = &mut self.io.events {
+            events.hand_over();
+            self.io.delta.events_lost += events.take_lost();
+        }
+        self.io.delta.users = self.active_users;
+        self.io.delta.second = self.window.second;
+        if self.window.measured {
+            let mut empty = self
+                .wiring
+                .spares
+                .try_recv()
+                .unwrap_or_else(|_| Box::new(Delta::new(self.index, self.plan.steps.len())));
+            empty.clear();
+            empty.origin = self.window.start;
+            empty.sending = !self.window.stopping;
+            let full = std::mem::replace(&mut self.io.delta, empty);
+            // The collector outlives the shards; if it is gone, so is the run.
+            let _ = self.wiring.deltas.send(full);
+        } else {
+            self.io.delta.clear();
+        }
+        let passed = self.io.now.saturating_sub(self.window.start) / SECOND;
+        self.window.second = passed.max(self.window.second + 1);
+        self.window.next_flush = self.window.start + (self.window.second + 1) * SECOND;
+    }
+
+    fn finish_phase(&mut self) {
+        self.flush();
+        // Users that pause or wait for nothing any more end with their phase.
+        self.io.timers.forget_users();
+        self.seats.clear();
+        self.crowds.clear();
+        self.active_users = 0;
+    }
+}

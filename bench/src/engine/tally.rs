@@ -1,0 +1,322 @@
+//! What a shard counts. Each number has one owner: the shard that saw it, until the shard hands
+//! the whole [`Delta`] to the collector, once a second, and goes on with an empty one.
+
+use isukit_analyze::latency::Latencies;
+
+use super::clock::Nanos;
+use super::fault::{Fault, FaultBook};
+use super::user::{StepId, Timing};
+
+/// An arrival sent this much after it was due counts as late: 1 ms.
+pub const LATE_AFTER: Nanos = 1_000_000;
+
+/// Counts of one step.
+#[derive(Debug, Clone, Default)]
+pub struct StepTally {
+    /// From the intended time to the end of the reply. Failures that are no timeouts are left out:
+    /// a connection refused in 20 us must not make the service look fast.
+    pub latency: Latencies,
+    /// From the real sending to the end of the reply.
+    pub service: Latencies,
+    /// Finished requests, failures included.
+    pub requests: u64,
+    /// Failed requests, timeouts included.
+    pub errors: u64,
+    /// Requests that timed out.
+    pub timeouts: u64,
+    /// Bytes of reply bodies on the wire.
+    pub body_bytes: u64,
+}
+
+impl StepTally {
+    fn merge(&mut self, other: &Self) {
+        self.latency.merge(&other.latency);
+        self.service.merge(&other.service);
+        self.requests += other.requests;
+        self.errors += other.errors;
+        self.timeouts += other.timeouts;
+        self.body_bytes += other.body_bytes;
+    }
+
+    fn clear(&mut self) {
+        self.latency.clear();
+        self.service.clear();
+        self.requests = 0;
+        self.errors = 0;
+        self.timeouts = 0;
+        self.body_bytes = 0;
+    }
+}
+
+/// What the shard itself was doing, as the kernel counts it for its thread.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ThreadUse {
+    /// Wall time covered, in nanoseconds.
+    pub wall_ns: u64,
+    /// CPU time used.
+    pub cpu_ns: u64,
+    /// Time it wanted a CPU and had none.
+    pub starved_ns: u64,
+}
+
+impl ThreadUse {
+    /// Add another stretch of time.
+    pub fn merge(&mut self, other: &Self) {
+        self.wall_ns += other.wall_ns;
+        self.cpu_ns += other.cpu_ns;
+        self.starved_ns += other.starved_ns;
+    }
+}
+
+/// All that a shard counted since it last handed over.
+#[derive(Debug, Clone, Default)]
+pub struct Delta {
+    /// The shard.
+    pub shard: usize,
+    /// The second of the measured time it belongs to, from 0.
+    pub second: u64,
+    /// When the phase started; samples are timed from here.
+    pub origin: Nanos,
+    /// Whether requests are still being sent.
+    pub sending: bool,
+    /// By step.
+    pub steps: Vec<StepTally>,
+    /// Requests that finished while requests were being sent: the ground for a rate.
+    pub in_time: u64,
+    /// From the intended time to the real sending.
+    pub send_lag: Latencies,
+    /// The part of it that is the generator's own fault: a connection was free.
+    pub own_lag: Latencies,
+    /// Requests handed to a connection.
+    pub sent: u64,
+    /// Those among them that were late by [`LATE_AFTER`].
+    pub late: u64,
+    /// Arrivals that were never sent.
+    pub dropped: u64,
+    /// Failures.
+    pub faults: FaultBook,
+    /// Connections made.
+    pub connections: u64,
+    /// Idle connections on which bytes came that nobody had asked for.
+    pub unsolicited: u64,
+    /// Bytes written.
+    pub bytes_sent: u64,
+    /// Bytes read.
+    pub bytes_received: u64,
+    /// Events that could not be handed to the writer in time.
+    pub events_lost: u64,
+    /// Users active at the end of the second.
+    pub users: u64,
+    /// The thread.
+    pub thread: ThreadUse,
+}
+
+impl Delta {
+    /// Empty counts for so many steps.
+    pub fn new(shard: usize, steps: usize) -> Self {
+        Self {
+            shard,
+            steps: vec![StepTally::default(); steps],
+            ..Self::default()
+        }
+    }
+
+    /// Count a request's sending.
+    #[inline]
+    pub fn count_sent(&mut self, due_at: Nanos, sent_at: Nanos) {
+        self.sent += 1;
+        let lag = sent_at.saturating_sub(due_at);
+        self.late += u64::from(lag > LATE_AFTER);
+        self.send_lag.record(lag);
+    }
+
+    /// Count a reply and what its user found.
+    #[inline]
+    pub fn count_reply(
+        &mut self,
+        step: StepId,
+        timing: Timing,
+        body_bytes: u64,
+        fault: Option<&Fault>,
+    ) {
+        self.in_time += u64::from(self.sending);
+        let tally = &mut self.steps[usize::from(step.0)];
+        tally.requests += 1;
+        tally.body_bytes += body_bytes;
+        tally
+            .latency
+            .record(timing.done_at.saturating_sub(timing.due_at));
+        tally
+            .service
+            .record(timing.done_at.saturating_sub(timing.sent_at));
+        if let Some(fault) = fault {
+            tally.errors += 1;
+            self.faults
+                .add(step, fault, timing.done_at.saturating_sub(self.origin));
+        }
+    }
+
+    /// Count a request that got no reply. A timeout's waiting is part of the latencies.
+    pub fn count_failure(&mut self, step: StepId, timing: Timing, fault: &Fault) {
+        self.in_time += u64::from(self.sending);
+        let tally = &mut self.steps[usize::from(step.0)];
+        tally.requests += 1;
+        tally.errors += 1;
+        if fault.kind.is_timeout() {
+            tally.timeouts += 1;
+            tally
+                .latency
+                .record(timing.done_at.saturating_sub(timing.due_at));
+            tally
+                .service
+                .record(timing.done_at.saturating_sub(timing.sent_at));
+        }
+        self.faults
+            .add(step, fault, timing.done_at.saturating_sub(self.origin));
+    }
+
+    /// Add what another one counted.
+    pub fn merge(&mut self, other: &Self) {
+        for (ours, theirs) in self.steps.iter_mut().zip(&other.steps) {
+            ours.merge(theirs);
+        }
+        self.in_time += other.in_time;
+        self.send_lag.merge(&other.send_lag);
+        self.own_lag.merge(&other.own_lag);
+        self.sent += other.sent;
+        self.late += other.late;
+        self.dropped += other.dropped;
+        self.faults.merge(&other.faults);
+        self.connections += other.connections;
+        self.unsolicited += other.unsolicited;
+        self.bytes_sent += other.bytes_sent;
+        self.bytes_received += other.bytes_received;
+        self.events_lost += other.events_lost;
+        self.users += other.users;
+        self.thread.merge(&other.thread);
+    }
+
+    /// Forget everything but the shard, keeping the memory.
+    pub fn clear(&mut self) {
+        for step in &mut self.steps {
+            step.clear();
+        }
+        self.send_lag.clear();
+        self.own_lag.clear();
+        self.faults.clear();
+        for counter in [
+            &mut self.second,
+            &mut self.in_time,
+            &mut self.sent,
+            &mut self.late,
+            &mut self.dropped,
+            &mut self.connections,
+            &mut self.unsolicited,
+            &mut self.bytes_sent,
+            &mut self.bytes_received,
+            &mut self.events_lost,
+            &mut self.users,
+        ] {
+            *counter = 0;
+        }
+        self.thread = ThreadUse::default();
+    }
+
+    /// Finished requests of all steps.
+    pub fn requests(&self) -> u64 {
+        self.steps.iter().map(|step| step.requests).sum()
+    }
+
+    /// Failed requests of all steps.
+    pub fn errors(&self) -> u64 {
+        self.steps.iter().map(|step| step.errors).sum()
+    }
+
+    /// Timeouts of all steps.
+    pub fn timeouts(&self) -> u64 {
+        self.steps.iter().map(|step| step.timeouts).sum()
+    }
+
+    /// Latency and service time of all steps together.
+    pub fn distributions(&self) -> (Latencies, Latencies) {
+        let (mut latency, mut service) = (Latencies::new(), Latencies::new());
+        for step in &self.steps {
+            latency.merge(&step.latency);
+            service.merge(&step.service);
+        }
+        (latency, service)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fault::FaultKind;
+    use super::*;
+
+    const STEP: StepId = StepId(0);
+
+    fn timing(due_at: Nanos, sent_at: Nanos, done_at: Nanos) -> Timing {
+        Timing {
+            due_at,
+            sent_at,
+            done_at,
+        }
+    }
+
+    #[test]
+    fn latency_counts_from_the_intended_time() {
+        let mut delta = Delta::new(0, 1);
+        delta.count_sent(1_000, 2_001_000);
+        delta.count_reply(STEP, timing(1_000, 2_001_000, 5_001_000), 7, None);
+        let step = &delta.steps[0];
+        assert_eq!(step.latency.max_ns(), 5_000_000);
+        assert_eq!(step.service.max_ns(), 3_000_000);
+        assert_eq!(delta.send_lag.max_ns(), 2_000_000);
+        assert_eq!(
+            (delta.sent, delta.late, step.requests, step.errors),
+            (1, 1, 1, 0)
+        );
+    }
+
+    #[test]
+    fn a_quick_failure_does_not_look_like_a_quick_reply() {
+        let mut delta = Delta::new(0, 1);
+        delta.count_failure(STEP, timing(0, 0, 9), &Fault::new(FaultKind::Refused, "no"));
+        assert!(delta.steps[0].latency.is_empty());
+        delta.count_failure(
+            STEP,
+            timing(0, 0, 9_000),
+            &Fault::new(FaultKind::TotalTimeout, "t"),
+        );
+        assert_eq!(delta.steps[0].latency.count(), 1);
+        assert_eq!(
+            (delta.requests(), delta.errors(), delta.timeouts()),
+            (2, 2, 1)
+        );
+    }
+
+    #[test]
+    fn parts_merge_to_the_whole_and_clear_to_nothing() {
+        let mut whole = Delta::new(0, 1);
+        let mut parts = [Delta::new(0, 1), Delta::new(1, 1)];
+        for n in 0..100_u64 {
+            for delta in [&mut whole, &mut parts[(n % 2) as usize]] {
+                delta.count_sent(n, n * 3);
+                delta.count_reply(STEP, timing(n, n * 3, n * 1_000), n, None);
+            }
+        }
+        let mut merged = Delta::new(0, 1);
+        for part in &parts {
+            merged.merge(part);
+        }
+        assert_eq!(
+            merged.steps[0].latency.summary(),
+            whole.steps[0].latency.summary()
+        );
+        assert_eq!(merged.sent, whole.sent);
+        assert_eq!(merged.steps[0].body_bytes, whole.steps[0].body_bytes);
+        merged.clear();
+        assert_eq!((merged.sent, merged.requests()), (0, 0));
+        assert!(merged.send_lag.is_empty());
+    }
+}

@@ -1,0 +1,385 @@
+//! The head of a reply: the status line and the few headers that frame the body.
+//!
+//! Source: RFC 9112 (HTTP/1.1), sections 2 to 6. A line may end in a bare LF, as section 2.2
+//! allows; header folding is refused, as section 5.2 allows.
+
+use memchr::memchr;
+use thiserror::Error;
+
+use super::limits::STACKED_CODINGS;
+
+/// A head that is no HTTP/1.x reply.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum HeadError {
+    /// The first line is not `HTTP/1.x NNN`.
+    #[error("not an HTTP/1.x status line at byte {at}: {excerpt}")]
+    StatusLine {
+        /// Offset in the reply.
+        at: usize,
+        /// What stood there.
+        excerpt: String,
+    },
+    /// A header line without a name or a colon, or with a control character in its name.
+    #[error("not a header line at byte {at}: {excerpt}")]
+    HeaderLine {
+        /// Offset in the reply.
+        at: usize,
+        /// What stood there.
+        excerpt: String,
+    },
+    /// Content-Length is no number, is negative, overflows, or differs from another one.
+    #[error("bad content-length at byte {at}: {excerpt}")]
+    ContentLength {
+        /// Offset in the reply.
+        at: usize,
+        /// What stood there.
+        excerpt: String,
+    },
+    /// A transfer coding other than `chunked`.
+    #[error("unsupported transfer-encoding at byte {at}: {excerpt}")]
+    TransferEncoding {
+        /// Offset in the reply.
+        at: usize,
+        /// What stood there.
+        excerpt: String,
+    },
+}
+
+/// A content coding that we may have to undo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    /// `gzip`, `x-gzip`.
+    Gzip,
+    /// `deflate`: zlib, or raw deflate as some servers send.
+    Deflate,
+    /// `br`.
+    Brotli,
+    /// `zstd`.
+    Zstd,
+    /// Something we cannot undo.
+    Unknown,
+}
+
+/// The codings of a body in the order they were applied; empty for none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Codings {
+    codings: [Option<Coding>; STACKED_CODINGS],
+}
+
+impl Codings {
+    /// The codings in the order they were applied.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Coding> + '_ {
+        self.codings.iter().flatten().copied()
+    }
+
+    /// Whether the body is sent as it is.
+    pub fn is_identity(&self) -> bool {
+        self.codings[0].is_none()
+    }
+
+    fn push_list(&mut self, value: &[u8]) {
+        for token in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+            let coding = match token {
+                t if t.is_empty() || t.eq_ignore_ascii_case(b"identity") => continue,
+                t if t.eq_ignore_ascii_case(b"gzip") || t.eq_ignore_ascii_case(b"x-gzip") => {
+                    Coding::Gzip
+                }
+                t if t.eq_ignore_ascii_case(b"deflate") => Coding::Deflate,
+                t if t.eq_ignore_ascii_case(b"br") => Coding::Brotli,
+                t if t.eq_ignore_ascii_case(b"zstd") => Coding::Zstd,
+                _ => Coding::Unknown,
+            };
+            match self.codings.iter_mut().find(|slot| slot.is_none()) {
+                Some(slot) => *slot = Some(coding),
+                // More than anybody stacks: treat the whole as unreadable.
+                None => self.codings[0] = Some(Coding::Unknown),
+            }
+        }
+    }
+}
+
+/// What the head says about the reply and the framing of its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// Bytes up to and with the empty line.
+    pub len: usize,
+    /// Status code, 100 to 999.
+    pub status: u16,
+    /// Whether the connection may carry another request.
+    pub keep_alive: bool,
+    /// Whether the body is chunked.
+    pub chunked: bool,
+    /// Declared length of the body in bytes.
+    pub content_length: Option<u64>,
+    /// How the body is compressed.
+    pub codings: Codings,
+}
+
+/// The first bytes of a line, escaped for a message.
+pub(super) fn excerpt(bytes: &[u8]) -> String {
+    let line = &bytes[..memchr(b'\n', bytes).unwrap_or(bytes.len())];
+    let shown = line.trim_ascii_end();
+    let cut = shown.len().min(60);
+    let dots = if shown.len() > cut { "..." } else { "" };
+    format!("\"{}\"{dots}", shown[..cut].escape_ascii())
+}
+
+impl Head {
+    /// Read a head from the start of `bytes`; `None` when it is not complete yet.
+    ///
+    /// # Errors
+    /// [`HeadError`] with the offset, as soon as a complete line cannot be right.
+    pub fn parse(bytes: &[u8]) -> Result<Option<Self>, HeadError> {
+        let Some(end) = memchr(b'\n', bytes) else {
+            // A first line that cannot become a status line is refused before it is complete.
+            let shared = bytes.len().min(STATUS_PREFIX.len());
+            if bytes[..shared] != STATUS_PREFIX[..shared] {
+                return Err(HeadError::StatusLine {
+                    at: 0,
+                    excerpt: excerpt(bytes),
+                });
+            }
+            return Ok(None);
+        };
+        let (status, http11) =
+            parse_status_line(&bytes[..end]).ok_or_else(|| HeadError::StatusLine {
+                at: 0,
+                excerpt: excerpt(bytes),
+            })?;
+        let mut head = Self {
+            len: 0,
+            status,
+            keep_alive: http11,
+            chunked: false,
+            content_length: None,
+            codings: Codings::default(),
+        };
+        let mut at = end + 1;
+        loop {
+            let Some(length) = memchr(b'\n', &bytes[at..]) else {
+                return Ok(None);
+            };
+            let raw = &bytes[at..at + length];
+            let line = raw.strip_suffix(b"\r").unwrap_or(raw);
+            if line.is_empty() {
+                head.len = at + length + 1;
+                if head.chunked && head.content_length.take().is_some() {
+                    // RFC 9112, section 6.3: chunked wins, and such a connection is suspect.
+                    head.keep_alive = false;
+                }
+                return Ok(Some(head));
+            }
+            head.read_header(line, at)?;
+            at += length + 1;
+        }
+    }
+
+    fn read_header(&mut self, line: &[u8], at: usize) -> Result<(), HeadError> {
+        let bad = || HeadError::HeaderLine {
+            at,
+            excerpt: excerpt(line),
+        };
+        let colon = memchr(b':', line).ok_or_else(bad)?;
+        // Few names have these lengths, so most lines are never compared.
+        match colon {
+            0 => return Err(bad()),
+            10 if line[..colon].eq_ignore_ascii_case(b"connection") => {
+                for token in line[colon + 1..].split(|&byte| byte == b',') {
+                    let token = token.trim_ascii();
+                    if token.eq_ignore_ascii_case(b"close") {
+                        self.keep_alive = false;
+                    } else if token.eq_ignore_ascii_case(b"keep-alive") {
+                        self.keep_alive = true;
+                    }
+                }
+            }
+            14 if line[..colon].eq_ignore_ascii_case(b"content-length") => {
+                let value = line[colon + 1..].trim_ascii();
+                let bad = || HeadError::ContentLength {
+                    at,
+                    excerpt: excerpt(line),
+                };
+                let length = parse_decimal(value).ok_or_else(bad)?;
+                if self.content_length.is_some_and(|other| other != length) {
+                    return Err(bad());
+                }
+                self.content_length = Some(length);
+            }
+            16 if line[..colon].eq_ignore_ascii_case(b"content-encoding") => {
+                self.codings.push_list(&line[colon + 1..]);
+            }
+            17 if line[..colon].eq_ignore_ascii_case(b"transfer-encoding") => {
+                let value = line[colon + 1..].trim_ascii();
+                if value.eq_ignore_ascii_case(b"chunked") {
+                    self.chunked = true;
+                } else if !value.eq_ignore_ascii_case(b"identity") {
+                    return Err(HeadError::TransferEncoding {
+                        at,
+                        excerpt: excerpt(line),
+                    });
+                }
+            }
+            _ => {
+                let plausible = line[..colon]
+                    .iter()
+                    .all(|&byte| byte > b' ' && byte != 0x7f);
+                if !plausible {
+                    return Err(bad());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+const STATUS_PREFIX: &[u8] = b"HTTP/1.";
+
+/// Status code, and whether the version is 1.1 (where connections persist by default).
+fn parse_status_line(line: &[u8]) -> Option<(u16, bool)> {
+    let rest = line.strip_prefix(STATUS_PREFIX)?;
+    let (&minor, rest) = rest.split_first()?;
+    if !minor.is_ascii_digit() {
+        return None;
+    }
+    let [b' ', a, b, c, after @ ..] = rest else {
+        return None;
+    };
+    if ![a, b, c].iter().all(|digit| digit.is_ascii_digit())
+        || !matches!(after.first(), None | Some(b' ' | b'\r'))
+    {
+        return None;
+    }
+    let digit = |byte: &u8| u16::from(byte - b'0');
+    let status = digit(a) * 100 + digit(b) * 10 + digit(c);
+    (status >= 100).then_some((status, minor != b'0'))
+}
+
+/// A decimal number that fits, digits only: no sign, no space, at least one digit.
+fn parse_decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |sum, &digit| {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        sum.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+    })
+}
+
+/// The values of header `name` (any case) in a head that [`Head::parse`] accepted, trimmed.
+pub fn header_values<'h>(head: &'h [u8], name: &'h str) -> impl Iterator<Item = &'h [u8]> + 'h {
+    head.split(|&byte| byte == b'\n')
+        .skip(1)
+        .filter_map(move |line| {
+            let colon = memchr(b':', line)?;
+            line[..colon]
+                .eq_ignore_ascii_case(name.as_bytes())
+                .then(|| line[colon + 1..].trim_ascii())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Option<Head>, HeadError> {
+        Head::parse(text.as_bytes())
+    }
+
+    fn ok(text: &str) -> Head {
+        parse(text).unwrap().unwrap()
+    }
+
+    #[test]
+    fn framing_headers_are_read() {
+        let head = ok("HTTP/1.1 200 OK\r\nServer: x\r\ncontent-LENGTH:  12 \r\n\r\nbody");
+        assert_eq!(head.status, 200);
+        assert_eq!(head.content_length, Some(12));
+        assert!(head.keep_alive && !head.chunked && head.codings.is_identity());
+        assert_eq!(head.len, 52);
+
+        let head = ok("HTTP/1.1 404\nTransfer-Encoding: Chunked\nConnection: Close\n\n");
+        assert!(head.chunked && !head.keep_alive);
+        assert!(!ok("HTTP/1.0 200 OK\r\n\r\n").keep_alive);
+        assert!(ok("HTTP/1.0 200 OK\r\nConnection: x, keep-alive\r\n\r\n").keep_alive);
+    }
+
+    #[test]
+    fn codings_are_listed_in_order() {
+        let head = ok("HTTP/1.1 200 OK\r\nContent-Encoding: br, X-Gzip\r\n\r\n");
+        assert_eq!(
+            head.codings.iter().collect::<Vec<_>>(),
+            [Coding::Brotli, Coding::Gzip]
+        );
+        let head = ok("HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\n\r\n");
+        assert!(head.codings.is_identity());
+        let head = ok("HTTP/1.1 200 OK\r\nContent-Encoding: gzip,gzip,gzip,gzip,gzip\r\n\r\n");
+        assert_eq!(head.codings.iter().next(), Some(Coding::Unknown));
+    }
+
+    #[test]
+    fn chunked_beats_a_length_and_ends_the_connection() {
+        let head = ok("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n");
+        assert!(head.chunked && !head.keep_alive);
+        assert_eq!(head.content_length, None);
+    }
+
+    #[test]
+    fn an_incomplete_head_asks_for_more() {
+        let whole = "HTTP/1.1 204 No Content\r\nDate: now\r\n\r\n";
+        for cut in 0..whole.len() {
+            assert_eq!(parse(&whole[..cut]), Ok(None), "cut at {cut}");
+        }
+        assert!(parse(whole).unwrap().is_some());
+    }
+
+    #[test]
+    fn garbage_is_refused_with_its_place() {
+        let check = |text: &str, part: &str| {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(part), "{text:?}: {error}");
+        };
+        check("SSH-2.0-OpenSSH", "status line at byte 0");
+        check(
+            "\u{16}\u{3}\u{1}",
+            "status line at byte 0: \"\\x16\\x03\\x01\"",
+        );
+        check("HTTP/2.0 200 OK\r\n", "status line");
+        check("HTTP/1.1 20 OK\r\n", "status line");
+        check("HTTP/1.1 2000 OK\r\n", "status line");
+        check("HTTP/1.1 099 OK\r\n", "status line");
+        check("HTTP/1.1 200 OK\r\nno colon\r\n", "header line at byte 17");
+        check("HTTP/1.1 200 OK\r\n: x\r\n", "header line");
+        check("HTTP/1.1 200 OK\r\n folded: x\r\n", "header line");
+        check(
+            "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n",
+            "content-length at byte 17",
+        );
+        check(
+            "HTTP/1.1 200 OK\r\nContent-Length: 1e3\r\n",
+            "content-length",
+        );
+        check("HTTP/1.1 200 OK\r\nContent-Length:\r\n", "content-length");
+        check(
+            "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616\r\n",
+            "content-length",
+        );
+        check(
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n",
+            "content-length at byte 36",
+        );
+        check(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n",
+            "transfer-encoding",
+        );
+    }
+
+    #[test]
+    fn headers_are_found_by_name() {
+        let head = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nX: y\r\nset-cookie:b=2\r\n\r\n";
+        let found: Vec<_> = header_values(head, "Set-Cookie").collect();
+        assert_eq!(found, [b"a=1", b"b=2"]);
+    }
+}
