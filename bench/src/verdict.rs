@@ -8,8 +8,9 @@ use crate::engine::{FaultKind, ThreadUse, Totals};
 /// A load thread that ran for this share of the time it could have run is saturated.
 const SATURATED: f64 = 0.95;
 
-/// A load thread that had no CPU for this share of the time competes with others for it.
-const STARVED: f64 = 0.20;
+/// A load thread that had no CPU for this share of the time competes with others for it, which
+/// is worth a word beside other signs of a busy generator.
+const STARVED: f64 = 0.02;
 
 /// With a connection free, an arrival sent this much too late is the generator's fault: 1 ms.
 const OWN_LAG_NS: u64 = 1_000_000;

@@ -560,21 +560,35 @@ fn warn_of_open_files(connections: usize) {
 
 /// A switch that Ctrl-C and SIGTERM press: once to end the run, twice to cut it.
 pub(super) fn stop_on_signals() -> Result<Arc<StopSwitch>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
     let stop = Arc::new(StopSwitch::default());
-    let mut signals = signal_hook::iterator::Signals::new([
-        signal_hook::consts::SIGINT,
-        signal_hook::consts::SIGTERM,
-    ])
-    .context("cannot listen for Ctrl-C")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .context("cannot start the signal thread")?;
+    let (mut interrupt, mut terminate) = {
+        let _inside = runtime.enter();
+        let listen = |kind| signal(kind).context("cannot listen for Ctrl-C");
+        (
+            listen(SignalKind::interrupt())?,
+            listen(SignalKind::terminate())?,
+        )
+    };
     let pressed = Arc::clone(&stop);
+    let watch = async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            pressed.press();
+        }
+    };
     std::thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(move || {
-            for _ in signals.forever() {
-                pressed.press();
-            }
-        })
-        .context("cannot start a thread")?;
+        .spawn(move || runtime.block_on(watch))
+        .context("cannot start the signal thread")?;
     Ok(stop)
 }
 
