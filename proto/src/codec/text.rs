@@ -223,7 +223,7 @@ impl<'a> Printer<'a> {
         depth: usize,
     ) -> Result<(), DecodeError> {
         let table = self.walk.tables.sub(field);
-        let base = self.walk.sort_map(table, run, depth + 1)?;
+        let base = self.walk.sort_map(table, run, depth + 1, true)?;
         for at in base..self.walk.scratch.items.len() {
             let item = self.walk.scratch.items[at];
             self.begin(&field.text_name);

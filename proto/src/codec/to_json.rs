@@ -346,7 +346,7 @@ impl<'a> Writer<'a> {
         depth: usize,
     ) -> Result<(), DecodeError> {
         let table = self.walk.tables.sub(field);
-        let base = self.walk.sort_map(table, run, depth + 1)?;
+        let base = self.walk.sort_map(table, run, depth + 1, false)?;
         self.out.push(b'{');
         let mut first = true;
         for at in base..self.walk.scratch.items.len() {
@@ -624,13 +624,14 @@ pub(crate) fn element(field: &Field, reader: &mut Reader<'_>) -> Result<u64, Dec
 }
 
 impl Walk<'_> {
-    /// Lists the entries of a map by key, the last one of each, from the returned index of
+    /// Lists the entries of a map by key (all of them, or the last one of each) from the returned index of
     /// `scratch.items` on. Keys are checked to be text where they must be.
     pub(crate) fn sort_map(
         &mut self,
         table: &MessageTable,
         run: std::ops::Range<usize>,
         depth: usize,
+        duplicates: bool,
     ) -> Result<usize, DecodeError> {
         let base = self.scratch.items.len();
         let key = &table.fields[0];
@@ -657,6 +658,9 @@ impl Walk<'_> {
             let kind = key.kind;
             self.scratch.items[base..].sort_by(|a, b| compare(kind, buf, a.key, b.key));
             let items = &mut self.scratch.items;
+            if duplicates {
+                return Ok(base);
+            }
             let mut kept = base;
             for at in base..items.len() {
                 let item = items[at];
