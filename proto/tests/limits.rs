@@ -1,4 +1,5 @@
 //! Hostile input: every limit is met at n and refused at n + 1, nothing is believed.
+#![allow(clippy::unwrap_used, reason = "tests and their helpers")]
 
 use std::fs;
 

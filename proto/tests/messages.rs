@@ -1,4 +1,5 @@
 //! What a person reads when something is wrong.
+#![allow(clippy::unwrap_used, reason = "tests and their helpers")]
 
 use std::fs;
 

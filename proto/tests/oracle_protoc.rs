@@ -1,4 +1,5 @@
 //! Our text against the real `protoc`, many messages in each run of it.
+#![allow(clippy::unwrap_used, reason = "tests and their helpers")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Our readers and writers against prost-reflect's DynamicMessage, on generated wire bytes.
+#![allow(clippy::unwrap_used, reason = "tests and their helpers")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The crate's promises, shortest form.
+#![allow(clippy::unwrap_used, reason = "tests and their helpers")]
 use isukit_proto::*;
 #[test]
 fn smoke() {

@@ -8,7 +8,7 @@ use crate::nearest::nearest;
 use crate::wire::{WireType, put_tag};
 
 /// What a slot's value is written as.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SlotKind {
     /// A field's whole value.
     Field(Kind),

@@ -9,7 +9,7 @@ use super::slots::{Mark, Sink, Slot, SlotKind, What};
 use super::tables::Kind;
 use crate::error::{EncodeError, RenderError};
 use crate::schema::Message;
-use crate::wire::{put_varint, varint_len};
+use crate::wire::varint_len;
 
 /// A value for one placeholder.
 ///
@@ -67,11 +67,29 @@ struct Inner {
 enum Op {
     /// Copies `literals[start..end]`.
     Literal { start: u32, end: u32 },
+    /// Copies the first `len` of these bytes. Copying all of them is cheaper than counting.
+    Short { bytes: [u8; SHORT], len: u8 },
     /// Writes a value.
-    Slot { slot: u32 },
+    Hole(Hole),
     /// Writes a length, then runs the next `ops` steps, which make up what it measures. `width` is
     /// the size the length will most likely have.
     Length { ops: u32, width: u8 },
+}
+
+/// The longest literal kept in a step itself.
+const SHORT: usize = 16;
+
+/// What rendering must know of a slot.
+#[derive(Debug, Clone, Copy)]
+struct Hole {
+    /// Index of the value.
+    value: u32,
+    /// Index in `slots`.
+    slot: u32,
+    kind: SlotKind,
+    /// The tag to write, unless the value is a default; no bytes where the tag is a literal.
+    tag: [u8; 5],
+    tag_len: u8,
 }
 
 impl Message {
@@ -120,6 +138,7 @@ impl Message {
         .map_err(|fault| fault.place(json.as_bytes()))?;
         let count = sink.marks.len();
         let mut program = Program {
+            literals: &literals,
             ops: Vec::new(),
             slots: Vec::new(),
             marks: sink.marks.into_iter(),
@@ -127,7 +146,7 @@ impl Message {
         };
         program.run_to(literals.len(), count);
         let Program { ops, slots, .. } = program;
-        let size_hint = literals.len() + ops.len() * 12;
+        let size_hint = literals.len() + ops.len() * 2 * SHORT;
         Ok(Template {
             inner: Arc::new(Inner {
                 message: self.clone(),
@@ -142,14 +161,15 @@ impl Message {
 }
 
 /// Turns marks into steps.
-struct Program {
+struct Program<'l> {
+    literals: &'l [u8],
     ops: Vec<Op>,
     slots: Vec<Slot>,
     marks: std::vec::IntoIter<Mark>,
     at: usize,
 }
 
-impl Program {
+impl Program<'_> {
     /// Makes the steps for the bytes up to `end`, which the next `count` marks are in.
     fn run_to(&mut self, end: usize, mut count: usize) {
         while let Some(mark) = (count > 0).then(|| self.marks.next()).flatten() {
@@ -157,9 +177,7 @@ impl Program {
             self.literal(mark.at);
             match mark.what {
                 What::Slot(slot) => {
-                    self.ops.push(Op::Slot {
-                        slot: self.slots.len() as u32,
-                    });
+                    self.hole(&slot);
                     self.slots.push(slot);
                 }
                 What::Length { end, inside } => {
@@ -176,14 +194,37 @@ impl Program {
         self.literal(end);
     }
 
+    fn hole(&mut self, slot: &Slot) {
+        let mut tag = [0; 5];
+        tag[..slot.tag.len().min(5)].copy_from_slice(&slot.tag[..slot.tag.len().min(5)]);
+        self.ops.push(Op::Hole(Hole {
+            value: slot.name as u32,
+            slot: self.slots.len() as u32,
+            kind: slot.kind,
+            tag,
+            tag_len: slot.tag.len() as u8,
+        }));
+    }
+
     fn literal(&mut self, to: usize) {
-        if to > self.at {
-            self.ops.push(Op::Literal {
+        if to <= self.at {
+            return;
+        }
+        let literal = &self.literals[self.at..to];
+        self.ops.push(if literal.len() <= SHORT {
+            let mut bytes = [0; SHORT];
+            bytes[..literal.len()].copy_from_slice(literal);
+            Op::Short {
+                bytes,
+                len: literal.len() as u8,
+            }
+        } else {
+            Op::Literal {
                 start: self.at as u32,
                 end: to as u32,
-            });
-            self.at = to;
-        }
+            }
+        });
+        self.at = to;
     }
 }
 
@@ -235,9 +276,25 @@ impl Inner {
                 Op::Literal { start, end } => {
                     out.extend_from_slice(&self.literals[start as usize..end as usize]);
                 }
-                Op::Slot { slot } => {
-                    let slot = &self.slots[slot as usize];
-                    self.put(slot, values[slot.name], out)?;
+                Op::Short { bytes, len } => short(bytes, usize::from(len), out),
+                Op::Hole(hole) => {
+                    let value = values[hole.value as usize];
+                    // The two most frequent kinds of value, without a detour.
+                    match (hole.kind, value) {
+                        (SlotKind::Field(Kind::Int64), SlotValue::I64(value)) => {
+                            if value != 0 || hole.tag_len == 0 {
+                                hole.tag(out);
+                                varint(value as u64, out);
+                            }
+                        }
+                        (SlotKind::Field(Kind::String), SlotValue::Str(text)) => {
+                            if !text.is_empty() || hole.tag_len == 0 {
+                                hole.tag(out);
+                                put_bytes(text.as_bytes(), out);
+                            }
+                        }
+                        _ => self.put(&hole, value, out)?,
+                    }
                 }
                 Op::Length { ops: count, width } => {
                     let (inside, after) = ops.split_at(count as usize);
@@ -252,18 +309,20 @@ impl Inner {
         Ok(())
     }
 
-    #[inline]
-    fn put(&self, slot: &Slot, value: SlotValue<'_>, out: &mut Vec<u8>) -> Result<(), RenderError> {
+    /// Writes any value.
+    #[inline(never)]
+    fn put(&self, hole: &Hole, value: SlotValue<'_>, out: &mut Vec<u8>) -> Result<(), RenderError> {
+        let slot = &self.slots[hole.slot as usize];
         let start = out.len();
-        out.extend_from_slice(&slot.tag);
+        hole.tag(out);
         let content = out.len();
-        let fits = match slot.kind {
+        let fits = match hole.kind {
             SlotKind::Piece => spell(value, out),
             SlotKind::Field(kind) => self.put_field(kind, slot, value, out),
         };
         fits.ok_or_else(|| self.misfit(slot, value))?;
         // A default value of a field without presence is left out, its tag too.
-        if !slot.tag.is_empty() && out[content..].iter().all(|byte| *byte == 0) {
+        if hole.tag_len > 0 && out[content..].iter().all(|byte| *byte == 0) {
             out.truncate(start);
         }
         Ok(())
@@ -279,9 +338,9 @@ impl Inner {
     ) -> Option<()> {
         match (kind, value) {
             (Kind::Int64 | Kind::Uint64, SlotValue::U64(value)) if value <= i64::MAX as u64 => {
-                put_varint(out, value)
+                varint(value, out)
             }
-            (Kind::Int64, SlotValue::I64(value)) => put_varint(out, value as u64),
+            (Kind::Int64, SlotValue::I64(value)) => varint(value as u64, out),
             (Kind::String, SlotValue::Str(text)) => put_bytes(text.as_bytes(), out),
             (Kind::Bytes, SlotValue::Bytes(bytes)) => put_bytes(bytes, out),
             (Kind::String, value) => {
@@ -351,8 +410,45 @@ impl Inner {
     }
 }
 
+impl Hole {
+    #[inline(always)]
+    fn tag(&self, out: &mut Vec<u8>) {
+        match self.tag_len {
+            0 => {}
+            1 => out.push(self.tag[0]),
+            len => out.extend_from_slice(&self.tag[..usize::from(len)]),
+        }
+    }
+}
+
+/// Appends the first `len` bytes. A copy of a fixed size needs no call.
+#[inline(always)]
+fn short(bytes: [u8; SHORT], len: usize, out: &mut Vec<u8>) {
+    let end = out.len() + len;
+    out.extend_from_slice(&bytes);
+    out.truncate(end);
+}
+
+/// Appends a varint, long ones in one copy.
+#[inline(always)]
+fn varint(mut value: u64, out: &mut Vec<u8>) {
+    if value < 0x80 {
+        return out.push(value as u8);
+    }
+    let mut bytes = [0; SHORT];
+    let mut len = 0;
+    while value >= 0x80 {
+        bytes[len & (SHORT - 1)] = value as u8 | 0x80;
+        value >>= 7;
+        len += 1;
+    }
+    bytes[len & (SHORT - 1)] = value as u8;
+    short(bytes, len + 1, out);
+}
+
+#[inline(always)]
 fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
-    put_varint(out, bytes.len() as u64);
+    varint(bytes.len() as u64, out);
     out.extend_from_slice(bytes);
 }
 

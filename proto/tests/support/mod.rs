@@ -1,5 +1,11 @@
 //! What the oracle tests share: the schema both ways, and a generator of wire bytes.
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(
+    clippy::unwrap_used,
+    unreachable_pub,
+    missing_docs,
+    reason = "a helper of tests"
+)]
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
