@@ -6,6 +6,8 @@
 
 mod codec;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod limits;
 mod nearest;
 mod schema;

@@ -362,13 +362,9 @@ impl<'a, 'j> Encoder<'a, '_, 'j> {
                 "false" => 0,
                 _ => return Err(range(at, key, "bool")),
             },
-            kind => {
-                let whole = number_len(key.as_bytes()) == key.len();
-                let value = integer(key).filter(|_| whole);
-                value
-                    .and_then(|value| raw_integer(kind, value))
-                    .ok_or_else(|| range(at, key, kind.name()))?
-            }
+            kind => super::from_json_special::text_integer(key)
+                .and_then(|value| raw_integer(kind, value))
+                .ok_or_else(|| range(at, key, kind.name()))?,
         };
         put_tag(self.out, field.number, field.kind.wire());
         self.put_raw(field.kind, raw);

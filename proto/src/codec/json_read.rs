@@ -449,6 +449,12 @@ pub(crate) fn number_len(text: &[u8]) -> usize {
     at
 }
 
+/// An exponent without its sign; one too large to read is as good as any other large one.
+fn exponent_value(digits: &str) -> Option<i64> {
+    let fits = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    fits.then(|| digits.parse().unwrap_or(i64::MAX / 2))
+}
+
 /// The exact integer a JSON number stands for; `None` when it has a fraction or more than 65 bits.
 pub(crate) fn integer(text: &str) -> Option<i128> {
     let (negative, text) = match text.strip_prefix('-') {
@@ -456,17 +462,13 @@ pub(crate) fn integer(text: &str) -> Option<i128> {
         None => (false, text),
     };
     let (mantissa, exponent) = match text.find(['e', 'E']) {
-        // An exponent too large to read is as good as any other large one.
         Some(at) => {
             let (sign, digits) = match text.as_bytes().get(at + 1) {
                 Some(b'-') => (-1, &text[at + 2..]),
                 Some(b'+') => (1, &text[at + 2..]),
                 _ => (1, &text[at + 1..]),
             };
-            (
-                &text[..at],
-                sign * digits.parse::<i64>().unwrap_or(i64::MAX / 2),
-            )
+            (&text[..at], sign * exponent_value(digits)?)
         }
         None => (text, 0),
     };
@@ -476,11 +478,12 @@ pub(crate) fn integer(text: &str) -> Option<i128> {
     let mut zeros: i64 = 0;
     for digit in whole.bytes().chain(fraction.bytes()) {
         zeros += 1;
-        if digit != b'0' {
+        let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        if digit != 0 {
             for _ in 0..if value == 0 { 1 } else { zeros } {
                 value = value.checked_mul(10)?;
             }
-            value = value.checked_add(i128::from(digit - b'0'))?;
+            value = value.checked_add(i128::from(digit))?;
             zeros = 0;
         }
     }

@@ -60,6 +60,8 @@ struct Inner {
     slots: Vec<Slot>,
     /// Bytes to make room for before rendering.
     size_hint: usize,
+    /// For a short template without lengths to compute: room for all of it but the text values.
+    flat: Option<usize>,
 }
 
 /// One step of rendering.
@@ -147,6 +149,11 @@ impl Message {
         program.run_to(literals.len(), count);
         let Program { ops, slots, .. } = program;
         let size_hint = literals.len() + ops.len() * 2 * SHORT;
+        let nested = ops
+            .iter()
+            .any(|op| matches!(op, Op::Length { .. } | Op::Literal { .. }));
+        // Every step may write a whole short literal; a value takes a tag and a varint.
+        let flat = (!nested && ops.len() <= FLAT_OPS).then_some((ops.len() + 1) * SHORT);
         Ok(Template {
             inner: Arc::new(Inner {
                 message: self.clone(),
@@ -155,6 +162,7 @@ impl Message {
                 ops,
                 slots,
                 size_hint,
+                flat,
             }),
         })
     }
@@ -253,6 +261,9 @@ impl Template {
                 wanted: inner.names.len(),
             });
         }
+        if inner.run_flat(values, out).is_some() {
+            return Ok(());
+        }
         out.reserve(inner.size_hint);
         let start = out.len();
         let rendered = inner.run(&inner.ops, values, out);
@@ -264,6 +275,54 @@ impl Template {
 }
 
 impl Inner {
+    /// Renders a template of few steps into room made once, so that the place written next stays in
+    /// a register; for the smallest messages the growing of a vector is most of the time. `None`
+    /// when the template or a value is not simple enough; nothing is written then.
+    fn run_flat(&self, values: &[SlotValue<'_>], out: &mut Vec<u8>) -> Option<()> {
+        let mut room = self.flat?;
+        for op in &self.ops {
+            if let Op::Hole(hole) = op {
+                match (hole.kind, values.get(hole.value as usize)?) {
+                    (SlotKind::Field(Kind::String), SlotValue::Str(text)) => room += text.len(),
+                    (SlotKind::Field(kind), value) => drop(simple_varint(kind, value)?),
+                    _ => return None,
+                }
+            }
+        }
+        if room > FLAT_BYTES {
+            return None;
+        }
+        let start = out.len();
+        out.resize(start + room, 0);
+        let buf = &mut out[start..];
+        let mut at = 0;
+        for op in &self.ops {
+            match op {
+                Op::Short { bytes, len } => {
+                    buf[at..at + SHORT].copy_from_slice(bytes);
+                    at += usize::from(*len);
+                }
+                Op::Hole(hole) => match (hole.kind, &values[hole.value as usize]) {
+                    (_, SlotValue::Str("")) if hole.tag_len > 0 => {}
+                    (SlotKind::Field(Kind::String), SlotValue::Str(text)) => {
+                        at = put_at(hole.tag_varint(text.len() as u64), buf, at);
+                        buf[at..at + text.len()].copy_from_slice(text.as_bytes());
+                        at += text.len();
+                    }
+                    (SlotKind::Field(kind), value) => match simple_varint(kind, value) {
+                        Some(0) if hole.tag_len > 0 => {}
+                        Some(value) => at = put_at(hole.tag_varint(value), buf, at),
+                        None => {}
+                    },
+                    _ => {}
+                },
+                Op::Literal { .. } | Op::Length { .. } => {}
+            }
+        }
+        out.truncate(start + at);
+        Some(())
+    }
+
     fn run(
         &self,
         mut ops: &[Op],
@@ -410,6 +469,11 @@ impl Inner {
     }
 }
 
+/// A template of at most so many steps may be rendered flat,
+const FLAT_OPS: usize = 16;
+/// into at most so many bytes, which are zeroed first.
+const FLAT_BYTES: usize = 512;
+
 impl Hole {
     #[inline(always)]
     fn tag(&self, out: &mut Vec<u8>) {
@@ -419,6 +483,65 @@ impl Hole {
             len => out.extend_from_slice(&self.tag[..usize::from(len)]),
         }
     }
+
+    /// The tag and a varint in sixteen bytes, and how many of them count.
+    #[inline(always)]
+    fn tag_varint(&self, value: u64) -> (u128, usize) {
+        let tag = self.tag;
+        let tag = u128::from(tag[0])
+            | u128::from(tag[1]) << 8
+            | u128::from(tag[2]) << 16
+            | u128::from(tag[3]) << 24
+            | u128::from(tag[4]) << 32;
+        let (low, high, len) = spread(value);
+        let value = u128::from(low) | u128::from(high) << 64;
+        (
+            tag | value << (8 * self.tag_len),
+            len + usize::from(self.tag_len),
+        )
+    }
+}
+
+/// Writes the bytes that count; there must be room for all sixteen.
+#[inline(always)]
+fn put_at((bytes, len): (u128, usize), buf: &mut [u8], at: usize) -> usize {
+    buf[at..at + SHORT].copy_from_slice(&bytes.to_le_bytes());
+    at + len
+}
+
+/// A value that is sent as the varint of itself.
+#[inline(always)]
+fn simple_varint(kind: Kind, value: &SlotValue<'_>) -> Option<u64> {
+    match (kind, *value) {
+        (Kind::Int64, SlotValue::I64(value)) => Some(value as u64),
+        (Kind::Uint64, SlotValue::U64(value)) => Some(value),
+        (Kind::Int32, SlotValue::I64(value)) => i32::try_from(value).ok().map(|_| value as u64),
+        (Kind::Int64, SlotValue::U64(value)) => i64::try_from(value).ok().map(|_| value),
+        (Kind::Uint32, SlotValue::U64(value)) => u32::try_from(value).ok().map(u64::from),
+        (Kind::Bool, SlotValue::Bool(value)) => Some(u64::from(value)),
+        _ => None,
+    }
+}
+
+/// A varint as up to ten bytes, the first eight in the first number. Each step parts the bits of a
+/// number into two halves, until every byte has seven.
+#[inline(always)]
+fn spread(value: u64) -> (u64, u16, usize) {
+    let x = (value & 0x00ff_ffff_f000_0000) << 4 | value & 0x0fff_ffff;
+    let x = (x & 0x0fff_c000_0fff_c000) << 2 | x & 0x0000_3fff_0000_3fff;
+    let x = (x & 0x3f80_3f80_3f80_3f80) << 1 | x & 0x007f_007f_007f_007f;
+    let len = varint_len(value);
+    let high = value >> 56;
+    if high != 0 {
+        let last = (high >> 7) as u16;
+        let ninth = (high & 0x7f) as u16 | if last != 0 { 0x80 } else { 0 };
+        return (x | 0x8080_8080_8080_8080, ninth | last << 8, len);
+    }
+    (
+        x | 0x8080_8080_8080_8080 & ((1 << (8 * (len - 1))) - 1),
+        0,
+        len,
+    )
 }
 
 /// Appends the first `len` bytes. A copy of a fixed size needs no call.
@@ -429,21 +552,15 @@ fn short(bytes: [u8; SHORT], len: usize, out: &mut Vec<u8>) {
     out.truncate(end);
 }
 
-/// Appends a varint, long ones in one copy.
+/// Appends a varint, in one copy where it is longer than a byte.
 #[inline(always)]
-fn varint(mut value: u64, out: &mut Vec<u8>) {
+fn varint(value: u64, out: &mut Vec<u8>) {
     if value < 0x80 {
         return out.push(value as u8);
     }
-    let mut bytes = [0; SHORT];
-    let mut len = 0;
-    while value >= 0x80 {
-        bytes[len & (SHORT - 1)] = value as u8 | 0x80;
-        value >>= 7;
-        len += 1;
-    }
-    bytes[len & (SHORT - 1)] = value as u8;
-    short(bytes, len + 1, out);
+    let (low, high, len) = spread(value);
+    let bytes = u128::from(low) | u128::from(high) << 64;
+    short(bytes.to_le_bytes(), len, out);
 }
 
 #[inline(always)]
@@ -473,4 +590,26 @@ fn spell(value: SlotValue<'_>, out: &mut Vec<u8>) -> Option<()> {
         }
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn varints_at_once() {
+        for bits in 0..64 {
+            for value in [
+                1u64 << bits,
+                (1 << bits) - 1,
+                u64::MAX >> bits,
+                0x5555_5555_5555_5555 >> bits,
+            ] {
+                let (mut ours, mut plain) = (Vec::new(), Vec::new());
+                varint(value, &mut ours);
+                crate::wire::put_varint(&mut plain, value);
+                assert_eq!(ours, plain, "{value}");
+            }
+        }
+    }
 }

@@ -21,7 +21,8 @@ const UNKNOWN_DEPTH: usize = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct TextOptions {
-    /// Writes an `Any` of a known type as `[URL] { fields }`, where protoc shows the bytes.
+    /// Writes an `Any` of a known type as `[URL] { fields }`, where protoc shows the
+    /// bytes; one whose content is not of its type stays bytes.
     pub expand_any: bool,
 }
 
@@ -288,8 +289,17 @@ impl<'a> Printer<'a> {
             .rsplit_once('/')
             .and_then(|(_, name)| self.walk.tables.named(name));
         let Some(inner) = inner else { return Ok(false) };
+        let (written, indent) = (self.out.len(), self.indent);
+        let (mark, items) = (self.walk.mark(), self.walk.scratch.items.len());
         self.begin(&format!("[{url}]"));
-        self.range(inner, value, depth + 1)?;
+        if self.range(inner, value, depth + 1).is_err() {
+            // Content that is not of its type is shown as the bytes it is.
+            self.out.truncate(written);
+            self.indent = indent;
+            self.walk.close(mark);
+            self.walk.scratch.items.truncate(items);
+            return Ok(false);
+        }
         self.end();
         Ok(true)
     }

@@ -1,0 +1,161 @@
+//! Bodies of the fuzz targets, as ordinary functions: `fuzz/` feeds them random bytes, tests replay
+//! the corpus through them. Each one panics when a promise is broken.
+
+use std::sync::OnceLock;
+
+use crate::{JsonOptions, JsonParseOptions, Message, Schema, SlotValue, TextOptions, Unknown};
+
+/// A schema with every construct the readers treat differently.
+const SET: &[u8] = include_bytes!("../fuzz/schema.bin");
+
+fn schema() -> Option<&'static Schema> {
+    static SCHEMA: OnceLock<Option<Schema>> = OnceLock::new();
+    SCHEMA
+        .get_or_init(|| Schema::from_descriptor_set(SET).ok())
+        .as_ref()
+}
+
+/// One of the two message types, by the first byte.
+fn pick(data: &[u8]) -> Option<(Message, &[u8])> {
+    let (first, rest) = data.split_first()?;
+    let name = if first & 1 == 0 {
+        "oracle.v1.Everything"
+    } else {
+        "oracle.v1.Legacy"
+    };
+    Some((schema()?.message(name).ok()?, rest))
+}
+
+/// Wire bytes through every reader: JSON must be text and read back to the same JSON.
+pub fn wire(data: &[u8]) {
+    let Some((message, bytes)) = pick(data) else {
+        return;
+    };
+    let valid = message.validate(bytes).is_ok();
+    let mut text = Vec::new();
+    let text_read = message.to_text(bytes, &TextOptions::new().expand_any(true), &mut text);
+    assert!(
+        text_read.is_ok() || !valid,
+        "the strict check passed what text refuses: {text_read:?}"
+    );
+    assert!(text.is_ascii() || std::str::from_utf8(&text).is_ok());
+    for options in [
+        JsonOptions::new(),
+        JsonOptions::new().unknown(Unknown::Keep).defaults(true),
+    ] {
+        let mut json = Vec::new();
+        if message.to_json(bytes, &options, &mut json).is_err() {
+            continue;
+        }
+        assert!(std::str::from_utf8(&json).is_ok(), "JSON that is no text");
+        let mut wire = Vec::new();
+        if let Err(error) = message.from_json(&json, &JsonParseOptions::new(), &mut wire) {
+            // Depth is counted in JSON levels here and a required field may be absent.
+            let limit = matches!(
+                error.cause,
+                crate::EncodeCause::Limit { .. } | crate::EncodeCause::Required { .. }
+            );
+            assert!(
+                limit,
+                "our own JSON refused: {error}: {}",
+                String::from_utf8_lossy(&json)
+            );
+            continue;
+        }
+        let mut again = Vec::new();
+        let reread = message.to_json(&wire, &options, &mut again);
+        assert_eq!(reread, Ok(()));
+        assert_eq!(
+            String::from_utf8_lossy(&again),
+            String::from_utf8_lossy(&json)
+        );
+    }
+}
+
+/// JSON in, and what was made of it out again.
+pub fn json(data: &[u8]) {
+    let Some((message, json)) = pick(data) else {
+        return;
+    };
+    let mut wire = Vec::new();
+    if message
+        .from_json(
+            json,
+            &JsonParseOptions::new().ignore_unknown(true),
+            &mut wire,
+        )
+        .is_err()
+    {
+        assert!(wire.is_empty());
+        return;
+    }
+    assert_eq!(message.validate(&wire), Ok(()));
+    let mut text = Vec::new();
+    assert_eq!(
+        message.to_text(&wire, &TextOptions::new(), &mut text),
+        Ok(())
+    );
+}
+
+/// A path and wire bytes, parted by the first zero byte.
+pub fn path(data: &[u8]) {
+    let Some((message, rest)) = pick(data) else {
+        return;
+    };
+    let at = rest
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(rest.len());
+    let Ok(text) = std::str::from_utf8(&rest[..at]) else {
+        return;
+    };
+    let Ok(path) = message.path(text) else { return };
+    let bytes = rest.get(at + 1..).unwrap_or_default();
+    let got = path.get(bytes).map(drop);
+    assert_eq!(got.is_ok(), path.count(bytes).is_ok());
+    assert_eq!(got.is_ok(), path.has(bytes).is_ok());
+    let mut values = Vec::new();
+    let _ = path.values(bytes, &mut values);
+}
+
+/// A template, rendered with values of every type.
+pub fn template(data: &[u8]) {
+    let Some((message, json)) = pick(data) else {
+        return;
+    };
+    let Ok(json) = std::str::from_utf8(json) else {
+        return;
+    };
+    let Ok(template) = message.template(json) else {
+        return;
+    };
+    for value in [
+        SlotValue::I64(1),
+        SlotValue::U64(u64::MAX),
+        SlotValue::F64(0.5),
+        SlotValue::Bool(false),
+        SlotValue::Str("200"),
+        SlotValue::Bytes(&[0; 300]),
+    ] {
+        let mut out = Vec::new();
+        if template
+            .render(&vec![value; template.slots().len()], &mut out)
+            .is_ok()
+        {
+            assert_eq!(message.validate(&out), Ok(()));
+        }
+    }
+}
+
+/// A descriptor set from a stranger.
+pub fn descriptors(data: &[u8]) {
+    if let Ok(schema) = Schema::from_descriptor_set(data) {
+        for message in schema.messages() {
+            let _ = message.to_json(
+                &[0x08, 0x01, 0x12, 0x00],
+                &JsonOptions::new().defaults(true),
+                &mut Vec::new(),
+            );
+        }
+    }
+}
