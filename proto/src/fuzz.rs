@@ -3,7 +3,9 @@
 
 use std::sync::OnceLock;
 
-use crate::{JsonOptions, JsonParseOptions, Message, Schema, SlotValue, TextOptions, Unknown};
+use crate::{
+    DecodeError, JsonOptions, JsonParseOptions, Message, Schema, SlotValue, TextOptions, Unknown,
+};
 
 /// A schema with every construct the readers treat differently.
 const SET: &[u8] = include_bytes!("../fuzz/schema.bin");
@@ -89,7 +91,12 @@ pub fn json(data: &[u8]) {
         assert!(wire.is_empty());
         return;
     }
-    assert_eq!(message.validate(&wire), Ok(()));
+    // Kept unknown fields may be known ones with a foreign wire type.
+    let valid = message.validate(&wire);
+    assert!(
+        matches!(valid, Ok(()) | Err(DecodeError::WireType { .. })),
+        "{valid:?}"
+    );
     let mut text = Vec::new();
     assert_eq!(
         message.to_text(&wire, &TextOptions::new(), &mut text),
@@ -112,8 +119,8 @@ pub fn path(data: &[u8]) {
     let Ok(path) = message.path(text) else { return };
     let bytes = rest.get(at + 1..).unwrap_or_default();
     let got = path.get(bytes).map(drop);
-    assert_eq!(got.is_ok(), path.count(bytes).is_ok());
-    assert_eq!(got.is_ok(), path.has(bytes).is_ok());
+    // Counting does not look into text.
+    assert!(got.is_err() || path.count(bytes).is_ok() && path.has(bytes).is_ok());
     let mut values = Vec::new();
     let _ = path.values(bytes, &mut values);
 }
@@ -142,7 +149,11 @@ pub fn template(data: &[u8]) {
             .render(&vec![value; template.slots().len()], &mut out)
             .is_ok()
         {
-            assert_eq!(message.validate(&out), Ok(()));
+            let valid = message.validate(&out);
+            assert!(
+                matches!(valid, Ok(()) | Err(DecodeError::WireType { .. })),
+                "{valid:?}"
+            );
         }
     }
 }

@@ -217,7 +217,7 @@ impl<'a, 'j> Encoder<'a, '_, 'j> {
         depth: usize,
     ) -> Outcome<()> {
         if key == UNKNOWN_KEY {
-            return self.unknown_bytes(depth).in_field(key);
+            return self.unknown_bytes(table, depth).in_field(key);
         }
         if self.options.ignore_unknown {
             return self.json.skip();
@@ -233,8 +233,8 @@ impl<'a, 'j> Encoder<'a, '_, 'j> {
         ))
     }
 
-    /// Takes back the wire bytes of unknown fields, if they are fields.
-    fn unknown_bytes(&mut self, depth: usize) -> Outcome<()> {
+    /// Takes back the wire bytes of unknown fields, if they are fields and unknown.
+    fn unknown_bytes(&mut self, table: &MessageTable, depth: usize) -> Outcome<()> {
         let at = self.json.at();
         let text = self.json.string()?;
         let start = self.out.len();
@@ -242,6 +242,10 @@ impl<'a, 'j> Encoder<'a, '_, 'j> {
             let mut reader = Reader::new(&self.out[start..]);
             while !reader.is_empty() {
                 let (number, wire) = reader.tag().ok()?;
+                let known = table.find(number).map(|index| &table.fields[index]);
+                if known.is_some_and(|field| field.accepts(wire)) {
+                    return None;
+                }
                 reader.skip(number, wire, self.limits.depth - depth).ok()?;
             }
             Some(())
@@ -250,7 +254,7 @@ impl<'a, 'j> Encoder<'a, '_, 'j> {
             fault(
                 at,
                 EncodeCause::Form {
-                    expected: "base64 of whole wire fields",
+                    expected: "base64 of whole wire fields the message does not know",
                 },
             )
         })

@@ -60,8 +60,6 @@ struct Inner {
     slots: Vec<Slot>,
     /// Bytes to make room for before rendering.
     size_hint: usize,
-    /// For a short template without lengths to compute: room for all of it but the text values.
-    flat: Option<usize>,
 }
 
 /// One step of rendering.
@@ -149,11 +147,6 @@ impl Message {
         program.run_to(literals.len(), count);
         let Program { ops, slots, .. } = program;
         let size_hint = literals.len() + ops.len() * 2 * SHORT;
-        let nested = ops
-            .iter()
-            .any(|op| matches!(op, Op::Length { .. } | Op::Literal { .. }));
-        // Every step may write a whole short literal; a value takes a tag and a varint.
-        let flat = (!nested && ops.len() <= FLAT_OPS).then_some((ops.len() + 1) * SHORT);
         Ok(Template {
             inner: Arc::new(Inner {
                 message: self.clone(),
@@ -162,7 +155,6 @@ impl Message {
                 ops,
                 slots,
                 size_hint,
-                flat,
             }),
         })
     }
@@ -261,9 +253,6 @@ impl Template {
                 wanted: inner.names.len(),
             });
         }
-        if inner.run_flat(values, out).is_some() {
-            return Ok(());
-        }
         out.reserve(inner.size_hint);
         let start = out.len();
         let rendered = inner.run(&inner.ops, values, out);
@@ -275,54 +264,6 @@ impl Template {
 }
 
 impl Inner {
-    /// Renders a template of few steps into room made once, so that the place written next stays in
-    /// a register; for the smallest messages the growing of a vector is most of the time. `None`
-    /// when the template or a value is not simple enough; nothing is written then.
-    fn run_flat(&self, values: &[SlotValue<'_>], out: &mut Vec<u8>) -> Option<()> {
-        let mut room = self.flat?;
-        for op in &self.ops {
-            if let Op::Hole(hole) = op {
-                match (hole.kind, values.get(hole.value as usize)?) {
-                    (SlotKind::Field(Kind::String), SlotValue::Str(text)) => room += text.len(),
-                    (SlotKind::Field(kind), value) => drop(simple_varint(kind, value)?),
-                    _ => return None,
-                }
-            }
-        }
-        if room > FLAT_BYTES {
-            return None;
-        }
-        let start = out.len();
-        out.resize(start + room, 0);
-        let buf = &mut out[start..];
-        let mut at = 0;
-        for op in &self.ops {
-            match op {
-                Op::Short { bytes, len } => {
-                    buf[at..at + SHORT].copy_from_slice(bytes);
-                    at += usize::from(*len);
-                }
-                Op::Hole(hole) => match (hole.kind, &values[hole.value as usize]) {
-                    (_, SlotValue::Str("")) if hole.tag_len > 0 => {}
-                    (SlotKind::Field(Kind::String), SlotValue::Str(text)) => {
-                        at = put_at(hole.tag_varint(text.len() as u64), buf, at);
-                        buf[at..at + text.len()].copy_from_slice(text.as_bytes());
-                        at += text.len();
-                    }
-                    (SlotKind::Field(kind), value) => match simple_varint(kind, value) {
-                        Some(0) if hole.tag_len > 0 => {}
-                        Some(value) => at = put_at(hole.tag_varint(value), buf, at),
-                        None => {}
-                    },
-                    _ => {}
-                },
-                Op::Literal { .. } | Op::Length { .. } => {}
-            }
-        }
-        out.truncate(start + at);
-        Some(())
-    }
-
     fn run(
         &self,
         mut ops: &[Op],
@@ -340,17 +281,15 @@ impl Inner {
                     let value = values[hole.value as usize];
                     // The two most frequent kinds of value, without a detour.
                     match (hole.kind, value) {
+                        (_, SlotValue::I64(0) | SlotValue::Str("")) if hole.tag_len > 0 => {
+                            self.put(&hole, value, out)?;
+                        }
                         (SlotKind::Field(Kind::Int64), SlotValue::I64(value)) => {
-                            if value != 0 || hole.tag_len == 0 {
-                                hole.tag(out);
-                                varint(value as u64, out);
-                            }
+                            hole.tag_varint(value as u64, out);
                         }
                         (SlotKind::Field(Kind::String), SlotValue::Str(text)) => {
-                            if !text.is_empty() || hole.tag_len == 0 {
-                                hole.tag(out);
-                                put_bytes(text.as_bytes(), out);
-                            }
+                            hole.tag_varint(text.len() as u64, out);
+                            out.extend_from_slice(text.as_bytes());
                         }
                         _ => self.put(&hole, value, out)?,
                     }
@@ -469,11 +408,6 @@ impl Inner {
     }
 }
 
-/// A template of at most so many steps may be rendered flat,
-const FLAT_OPS: usize = 16;
-/// into at most so many bytes, which are zeroed first.
-const FLAT_BYTES: usize = 512;
-
 impl Hole {
     #[inline(always)]
     fn tag(&self, out: &mut Vec<u8>) {
@@ -484,42 +418,17 @@ impl Hole {
         }
     }
 
-    /// The tag and a varint in sixteen bytes, and how many of them count.
+    /// Writes the tag and a varint, usually in one copy: what takes time in a small message is
+    /// the vector's length, which every copy has to wait for.
     #[inline(always)]
-    fn tag_varint(&self, value: u64) -> (u128, usize) {
-        let tag = self.tag;
-        let tag = u128::from(tag[0])
-            | u128::from(tag[1]) << 8
-            | u128::from(tag[2]) << 16
-            | u128::from(tag[3]) << 24
-            | u128::from(tag[4]) << 32;
-        let (low, high, len) = spread(value);
-        let value = u128::from(low) | u128::from(high) << 64;
-        (
-            tag | value << (8 * self.tag_len),
-            len + usize::from(self.tag_len),
-        )
-    }
-}
-
-/// Writes the bytes that count; there must be room for all sixteen.
-#[inline(always)]
-fn put_at((bytes, len): (u128, usize), buf: &mut [u8], at: usize) -> usize {
-    buf[at..at + SHORT].copy_from_slice(&bytes.to_le_bytes());
-    at + len
-}
-
-/// A value that is sent as the varint of itself.
-#[inline(always)]
-fn simple_varint(kind: Kind, value: &SlotValue<'_>) -> Option<u64> {
-    match (kind, *value) {
-        (Kind::Int64, SlotValue::I64(value)) => Some(value as u64),
-        (Kind::Uint64, SlotValue::U64(value)) => Some(value),
-        (Kind::Int32, SlotValue::I64(value)) => i32::try_from(value).ok().map(|_| value as u64),
-        (Kind::Int64, SlotValue::U64(value)) => i64::try_from(value).ok().map(|_| value),
-        (Kind::Uint32, SlotValue::U64(value)) => u32::try_from(value).ok().map(u64::from),
-        (Kind::Bool, SlotValue::Bool(value)) => Some(u64::from(value)),
-        _ => None,
+    fn tag_varint(&self, value: u64, out: &mut Vec<u8>) {
+        if self.tag_len == 1 && value >> 56 == 0 {
+            let (low, _, len) = spread(value);
+            let bytes = u128::from(self.tag[0]) | u128::from(low) << 8;
+            return short(bytes.to_le_bytes(), len + 1, out);
+        }
+        self.tag(out);
+        varint(value, out);
     }
 }
 

@@ -584,6 +584,11 @@ impl<'a> Writer<'a> {
         if field.kind.is_message() {
             return self.parts(self.walk.tables.sub(field), begin..run, depth + 1);
         }
+        if field.kind == Kind::Enum {
+            // Its one value is null; another number is no other JSON value.
+            self.out.extend_from_slice(b"null");
+            return Ok(());
+        }
         let raw = self.walk.scratch.entries[run - 1].raw;
         if field.kind == Kind::Double && !f64::from_bits(raw).is_finite() {
             return Err(no_json(table, offset, "its number is not finite"));
