@@ -7,6 +7,7 @@ mod json_read;
 pub(crate) mod json_write;
 pub(crate) mod path;
 pub(crate) mod path_parse;
+mod path_walk;
 mod slots;
 pub(crate) mod tables;
 pub(crate) mod template;

@@ -255,56 +255,80 @@ impl Template {
         }
         out.reserve(inner.size_hint);
         let start = out.len();
-        let rendered = inner.run(&inner.ops, values, out);
-        if rendered.is_err() {
-            out.truncate(start);
+        let mut ops = inner.ops.as_slice();
+        // The steps of most requests, here and without a call; `step` does the others.
+        while let [op, rest @ ..] = ops {
+            ops = rest;
+            match op {
+                Op::Short { bytes, len } => short(bytes, usize::from(*len), out),
+                Op::Hole(hole) if inner.put_fast(hole, &values[hole.value as usize], out) => {}
+                _ => match inner.step(op, ops, values, out) {
+                    Ok(after) => ops = after,
+                    Err(error) => {
+                        out.truncate(start);
+                        return Err(error);
+                    }
+                },
+            }
         }
-        rendered
+        Ok(())
     }
 }
 
 impl Inner {
-    fn run(
+    /// Takes one step of any kind; gives the steps after it, less those it took along.
+    #[inline(never)]
+    fn step<'o>(
         &self,
-        mut ops: &[Op],
+        op: &Op,
+        rest: &'o [Op],
         values: &[SlotValue<'_>],
         out: &mut Vec<u8>,
-    ) -> Result<(), RenderError> {
-        while let [op, rest @ ..] = ops {
-            ops = rest;
-            match *op {
-                Op::Literal { start, end } => {
-                    out.extend_from_slice(&self.literals[start as usize..end as usize]);
-                }
-                Op::Short { bytes, len } => short(bytes, usize::from(len), out),
-                Op::Hole(hole) => {
-                    let value = values[hole.value as usize];
-                    // The two most frequent kinds of value, without a detour.
-                    match (hole.kind, value) {
-                        (_, SlotValue::I64(0) | SlotValue::Str("")) if hole.tag_len > 0 => {
-                            self.put(&hole, value, out)?;
-                        }
-                        (SlotKind::Field(Kind::Int64), SlotValue::I64(value)) => {
-                            hole.tag_varint(value as u64, out);
-                        }
-                        (SlotKind::Field(Kind::String), SlotValue::Str(text)) => {
-                            hole.tag_varint(text.len() as u64, out);
-                            out.extend_from_slice(text.as_bytes());
-                        }
-                        _ => self.put(&hole, value, out)?,
-                    }
-                }
-                Op::Length { ops: count, width } => {
-                    let (inside, after) = ops.split_at(count as usize);
-                    ops = after;
-                    out.extend_from_slice(&[0; 10][..usize::from(width)]);
-                    let start = out.len();
-                    self.run(inside, values, out)?;
-                    set_length(out, start, usize::from(width));
+    ) -> Result<&'o [Op], RenderError> {
+        match op {
+            Op::Literal { start, end } => {
+                out.extend_from_slice(&self.literals[*start as usize..*end as usize]);
+            }
+            Op::Short { bytes, len } => short(bytes, usize::from(*len), out),
+            Op::Hole(hole) => {
+                let value = &values[hole.value as usize];
+                if !self.put_fast(hole, value, out) {
+                    self.put(hole, *value, out)?;
                 }
             }
+            Op::Length { ops, width } => {
+                let (mut inside, after) = rest.split_at(*ops as usize);
+                out.extend_from_slice(&[0; 10][..usize::from(*width)]);
+                let start = out.len();
+                while let [op, rest @ ..] = inside {
+                    inside = self.step(op, rest, values, out)?;
+                }
+                set_length(out, start, usize::from(*width));
+                return Ok(after);
+            }
         }
-        Ok(())
+        Ok(rest)
+    }
+
+    /// Writes the two most frequent kinds of value; tells whether it was one of them.
+    #[inline(always)]
+    fn put_fast(&self, hole: &Hole, value: &SlotValue<'_>, out: &mut Vec<u8>) -> bool {
+        match (hole.kind, value) {
+            (SlotKind::Field(Kind::Int64), SlotValue::I64(value)) => {
+                if *value != 0 || hole.tag_len == 0 {
+                    hole.tag_varint(*value as u64, out);
+                }
+                true
+            }
+            (SlotKind::Field(Kind::String), SlotValue::Str(text)) => {
+                if !text.is_empty() || hole.tag_len == 0 {
+                    hole.tag_varint(text.len() as u64, out);
+                    out.extend_from_slice(text.as_bytes());
+                }
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Writes any value.
@@ -418,47 +442,42 @@ impl Hole {
         }
     }
 
-    /// Writes the tag and a varint, usually in one copy: what takes time in a small message is
-    /// the vector's length, which every copy has to wait for.
+    /// Writes the tag and a varint, in one copy where both fit eight bytes: what takes the time of
+    /// a small message is growing the vector.
     #[inline(always)]
     fn tag_varint(&self, value: u64, out: &mut Vec<u8>) {
-        if self.tag_len == 1 && value >> 56 == 0 {
-            let (low, _, len) = spread(value);
-            let bytes = u128::from(self.tag[0]) | u128::from(low) << 8;
-            return short(bytes.to_le_bytes(), len + 1, out);
+        if self.tag_len != 1 || value >> 49 != 0 {
+            self.tag(out);
+            return varint(value, out);
         }
-        self.tag(out);
-        varint(value, out);
+        if value < 0x80 {
+            return out.extend_from_slice(&[self.tag[0], value as u8]);
+        }
+        let (bytes, len) = spread(value);
+        let end = out.len() + 1 + len;
+        out.extend_from_slice(&(bytes << 8 | u64::from(self.tag[0])).to_le_bytes());
+        out.truncate(end);
     }
-}
-
-/// A varint as up to ten bytes, the first eight in the first number. Each step parts the bits of a
-/// number into two halves, until every byte has seven.
-#[inline(always)]
-fn spread(value: u64) -> (u64, u16, usize) {
-    let x = (value & 0x00ff_ffff_f000_0000) << 4 | value & 0x0fff_ffff;
-    let x = (x & 0x0fff_c000_0fff_c000) << 2 | x & 0x0000_3fff_0000_3fff;
-    let x = (x & 0x3f80_3f80_3f80_3f80) << 1 | x & 0x007f_007f_007f_007f;
-    let len = varint_len(value);
-    let high = value >> 56;
-    if high != 0 {
-        let last = (high >> 7) as u16;
-        let ninth = (high & 0x7f) as u16 | if last != 0 { 0x80 } else { 0 };
-        return (x | 0x8080_8080_8080_8080, ninth | last << 8, len);
-    }
-    (
-        x | 0x8080_8080_8080_8080 & ((1 << (8 * (len - 1))) - 1),
-        0,
-        len,
-    )
 }
 
 /// Appends the first `len` bytes. A copy of a fixed size needs no call.
 #[inline(always)]
-fn short(bytes: [u8; SHORT], len: usize, out: &mut Vec<u8>) {
+fn short(bytes: &[u8; SHORT], len: usize, out: &mut Vec<u8>) {
     let end = out.len() + len;
-    out.extend_from_slice(&bytes);
+    out.extend_from_slice(bytes);
     out.truncate(end);
+}
+
+/// The varint of a value below 2^56 as up to eight bytes. Each step parts the bits of a number into
+/// two halves, until every byte has seven.
+#[inline(always)]
+fn spread(value: u64) -> (u64, usize) {
+    let x = (value & 0x00ff_ffff_f000_0000) << 4 | value & 0x0fff_ffff;
+    let x = (x & 0x0fff_c000_0fff_c000) << 2 | x & 0x0000_3fff_0000_3fff;
+    let x = (x & 0x3f80_3f80_3f80_3f80) << 1 | x & 0x007f_007f_007f_007f;
+    let len = varint_len(value);
+    let more = 0x8080_8080_8080_8080 & ((1 << (8 * (len - 1))) - 1);
+    (x | more, len)
 }
 
 /// Appends a varint, in one copy where it is longer than a byte.
@@ -467,9 +486,13 @@ fn varint(value: u64, out: &mut Vec<u8>) {
     if value < 0x80 {
         return out.push(value as u8);
     }
-    let (low, high, len) = spread(value);
-    let bytes = u128::from(low) | u128::from(high) << 64;
-    short(bytes.to_le_bytes(), len, out);
+    if value >> 56 != 0 {
+        return crate::wire::put_varint(out, value);
+    }
+    let (bytes, len) = spread(value);
+    let end = out.len() + len;
+    out.extend_from_slice(&bytes.to_le_bytes());
+    out.truncate(end);
 }
 
 #[inline(always)]
@@ -518,6 +541,16 @@ mod tests {
                 varint(value, &mut ours);
                 crate::wire::put_varint(&mut plain, value);
                 assert_eq!(ours, plain, "{value}");
+                let hole = Hole {
+                    value: 0,
+                    slot: 0,
+                    kind: SlotKind::Piece,
+                    tag: [9, 0, 0, 0, 0],
+                    tag_len: 1,
+                };
+                let mut tagged = Vec::new();
+                hole.tag_varint(value, &mut tagged);
+                assert_eq!(tagged, [&[9][..], &plain].concat(), "{value}");
             }
         }
     }
