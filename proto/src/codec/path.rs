@@ -354,7 +354,7 @@ impl FieldPath {
         let found = visit.found;
         if whole && field.map {
             return Ok(Value::Map {
-                len: found.keys.len() as u64,
+                len: found.distinct(),
             });
         }
         if whole && field.repeated {
@@ -416,7 +416,7 @@ impl FieldPath {
     pub fn count(&self, bytes: &[u8]) -> Result<u64, DecodeError> {
         let (field, whole) = self.target();
         match whole && field.repeated {
-            true if field.map => Ok(self.walk(bytes, Goal::Value)?.found.keys.len() as u64),
+            true if field.map => Ok(self.walk(bytes, Goal::Value)?.found.distinct()),
             true => Ok(self.walk(bytes, Goal::Value)?.found.count),
             false => self.has(bytes).map(u64::from),
         }

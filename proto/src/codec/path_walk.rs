@@ -47,6 +47,13 @@ pub(super) enum MapKey<'b> {
     Text(&'b [u8]),
 }
 
+impl Found<'_> {
+    /// The size of a map.
+    pub(super) fn distinct(&self) -> u64 {
+        self.keys.as_ref().map_or(0, |keys| keys.len() as u64)
+    }
+}
+
 /// What lies at the end of the path so far.
 #[derive(Default)]
 pub(super) struct Found<'b> {
@@ -56,7 +63,8 @@ pub(super) struct Found<'b> {
     /// The only part of the message, or all of them joined.
     pub(super) part: Option<Cow<'b, [u8]>>,
     pub(super) count: u64,
-    pub(super) keys: HashSet<MapKey<'b>>,
+    /// The distinct keys of a map; no set where there is no map.
+    pub(super) keys: Option<Box<HashSet<MapKey<'b>>>>,
 }
 
 impl<'b> Visit<'b, '_> {
@@ -144,7 +152,7 @@ impl<'b> Visit<'b, '_> {
             Pick::Whole if field.map && until == path.steps.len() && at + 1 == until => {
                 let key = self.entry_key(field, content, start)?;
                 self.found.present = true;
-                self.found.keys.insert(key);
+                self.found.keys.get_or_insert_default().insert(key);
                 Ok(())
             }
             _ => self.picked(until, at, field, content, start, depth),
