@@ -231,7 +231,7 @@ impl<'b> Reader<'b> {
     ///
     /// Whatever the value is malformed in; [`DecodeError::Group`] for an end without a start or with
     /// another number; [`DecodeError::Depth`] when groups nest deeper than `depth`.
-    #[inline]
+    #[inline(always)]
     pub fn skip(&mut self, number: u32, wire: WireType, depth: usize) -> Result<(), DecodeError> {
         match wire {
             WireType::Varint => self.varint().map(drop),
@@ -251,6 +251,7 @@ impl<'b> Reader<'b> {
     /// # Errors
     ///
     /// As [`Reader::skip`].
+    #[inline(never)]
     pub fn group(&mut self, number: u32, depth: usize) -> Result<&'b [u8], DecodeError> {
         let content = self.rest;
         let start = self.offset();

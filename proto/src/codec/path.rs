@@ -444,6 +444,7 @@ impl FieldPath {
         Ok(())
     }
 
+    #[inline(always)]
     fn visit<'b, 'v>(
         &'b self,
         bytes: &'b [u8],
@@ -462,6 +463,7 @@ impl FieldPath {
         })
     }
 
+    #[inline(always)]
     fn walk<'b, 'v>(
         &'b self,
         bytes: &'b [u8],

@@ -64,7 +64,7 @@ pub(super) struct Found<'b> {
     pub(super) part: Option<Cow<'b, [u8]>>,
     pub(super) count: u64,
     /// The distinct keys of a map; no set where there is no map.
-    pub(super) keys: Option<Box<HashSet<MapKey<'b>>>>,
+    pub(super) keys: Option<HashSet<MapKey<'b>>>,
 }
 
 impl<'b> Visit<'b, '_> {
