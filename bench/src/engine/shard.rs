@@ -560,6 +560,7 @@ impl<'r> Shard<'r> {
             events.hand_over();
             self.io.delta.events_lost += events.take_lost();
         }
+        self.io.delta.settle();
         self.io.delta.users = self.active_users;
         self.io.delta.second = self.window.second;
         if self.window.measured {

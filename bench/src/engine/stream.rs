@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -114,13 +116,14 @@ impl Stream {
     #[inline]
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> ReadOutcome {
         match self {
+            // The system call itself: libc's wrapper is a cancellation point, which costs.
             Self::Plain(socket) => loop {
-                return match (&*socket).read(buffer) {
-                    Ok(0) => ReadOutcome::Closed { clean: true },
-                    Ok(n) => ReadOutcome::Bytes(n),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => ReadOutcome::Blocked,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => ReadOutcome::Failed(error),
+                return match recv(&*socket, &mut *buffer, RecvFlags::empty()) {
+                    Ok((0, _)) => ReadOutcome::Closed { clean: true },
+                    Ok((n, _)) => ReadOutcome::Bytes(n),
+                    Err(Errno::WOULDBLOCK) => ReadOutcome::Blocked,
+                    Err(Errno::INTR) => continue,
+                    Err(error) => ReadOutcome::Failed(error.into()),
                 };
             },
             Self::Tls(tls) => tls.read(buffer),
@@ -133,11 +136,11 @@ impl Stream {
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => loop {
-                return match (&*socket).write(bytes) {
+                return match send(&*socket, bytes, SendFlags::NOSIGNAL) {
                     Ok(n) => Ok(n),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => Err(error),
+                    Err(Errno::WOULDBLOCK) => Ok(0),
+                    Err(Errno::INTR) => continue,
+                    Err(error) => Err(error.into()),
                 };
             },
             Self::Tls(tls) => {

@@ -18,6 +18,9 @@ pub struct StepTally {
     pub latency: Latencies,
     /// From the real sending to the end of the reply.
     pub service: Latencies,
+    /// Requests sent when they were meant to be: one value for both distributions, parted by
+    /// [`Delta::settle`]. In the closed model nearly all are.
+    punctual: Latencies,
     /// Finished requests, failures included.
     pub requests: u64,
     /// Failed requests, timeouts included.
@@ -38,9 +41,28 @@ impl StepTally {
         self.body_bytes += other.body_bytes;
     }
 
+    #[inline]
+    fn record(&mut self, timing: Timing) {
+        let latency = timing.done_at.saturating_sub(timing.due_at);
+        if timing.sent_at == timing.due_at {
+            self.punctual.record(latency);
+            return;
+        }
+        self.latency.record(latency);
+        self.service
+            .record(timing.done_at.saturating_sub(timing.sent_at));
+    }
+
+    fn settle(&mut self) {
+        self.latency.merge(&self.punctual);
+        self.service.merge(&self.punctual);
+        self.punctual.clear();
+    }
+
     fn clear(&mut self) {
         self.latency.clear();
         self.service.clear();
+        self.punctual.clear();
         self.requests = 0;
         self.errors = 0;
         self.timeouts = 0;
@@ -85,6 +107,8 @@ pub struct Delta {
     pub in_time: u64,
     /// From the intended time to the real sending.
     pub send_lag: Latencies,
+    /// Requests without any lag, not yet in `send_lag`.
+    punctual: u64,
     /// The part of it that is the generator's own fault: a connection was free.
     pub own_lag: Latencies,
     /// Requests handed to a connection.
@@ -126,8 +150,22 @@ impl Delta {
     pub fn count_sent(&mut self, due_at: Nanos, sent_at: Nanos) {
         self.sent += 1;
         let lag = sent_at.saturating_sub(due_at);
+        if lag == 0 {
+            self.punctual += 1;
+            return;
+        }
         self.late += u64::from(lag > LATE_AFTER);
         self.send_lag.record(lag);
+    }
+
+    /// Put what was set aside while counting where readers look for it. Done before the counts
+    /// are handed over.
+    pub fn settle(&mut self) {
+        self.send_lag
+            .record_zeros(std::mem::take(&mut self.punctual));
+        for step in &mut self.steps {
+            step.settle();
+        }
     }
 
     /// Count a reply and what its user found.
@@ -143,12 +181,7 @@ impl Delta {
         let tally = &mut self.steps[usize::from(step.0)];
         tally.requests += 1;
         tally.body_bytes += body_bytes;
-        tally
-            .latency
-            .record(timing.done_at.saturating_sub(timing.due_at));
-        tally
-            .service
-            .record(timing.done_at.saturating_sub(timing.sent_at));
+        tally.record(timing);
         if let Some(fault) = fault {
             tally.errors += 1;
             self.faults
@@ -164,12 +197,7 @@ impl Delta {
         tally.errors += 1;
         if fault.kind.is_timeout() {
             tally.timeouts += 1;
-            tally
-                .latency
-                .record(timing.done_at.saturating_sub(timing.due_at));
-            tally
-                .service
-                .record(timing.done_at.saturating_sub(timing.sent_at));
+            tally.record(timing);
         }
         self.faults
             .add(step, fault, timing.done_at.saturating_sub(self.origin));
@@ -207,6 +235,7 @@ impl Delta {
         for counter in [
             &mut self.second,
             &mut self.in_time,
+            &mut self.punctual,
             &mut self.sent,
             &mut self.late,
             &mut self.dropped,
@@ -268,6 +297,7 @@ mod tests {
         let mut delta = Delta::new(0, 1);
         delta.count_sent(1_000, 2_001_000);
         delta.count_reply(STEP, timing(1_000, 2_001_000, 5_001_000), 7, None);
+        delta.settle();
         let step = &delta.steps[0];
         assert_eq!(step.latency.max_ns(), 5_000_000);
         assert_eq!(step.service.max_ns(), 3_000_000);
@@ -276,6 +306,20 @@ mod tests {
             (delta.sent, delta.late, step.requests, step.errors),
             (1, 1, 1, 0)
         );
+    }
+
+    #[test]
+    fn punctual_requests_are_in_every_distribution() {
+        let mut delta = Delta::new(0, 1);
+        for sent_at in [5, 5, 6] {
+            delta.count_sent(5, sent_at);
+            delta.count_reply(STEP, timing(5, sent_at, 1_000_005), 0, None);
+        }
+        delta.settle();
+        delta.settle();
+        let step = &delta.steps[0];
+        let counts = [&step.latency, &step.service, &delta.send_lag].map(Latencies::count);
+        assert_eq!(counts, [3, 3, 3]);
     }
 
     #[test]
@@ -288,6 +332,7 @@ mod tests {
             timing(0, 0, 9_000),
             &Fault::new(FaultKind::TotalTimeout, "t"),
         );
+        delta.settle();
         assert_eq!(delta.steps[0].latency.count(), 1);
         assert_eq!(
             (delta.requests(), delta.errors(), delta.timeouts()),
@@ -306,7 +351,9 @@ mod tests {
             }
         }
         let mut merged = Delta::new(0, 1);
-        for part in &parts {
+        whole.settle();
+        for part in &mut parts {
+            part.settle();
             merged.merge(part);
         }
         assert_eq!(
