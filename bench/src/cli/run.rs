@@ -59,7 +59,7 @@ pub(super) struct RunArgs {
     threads: Option<usize>,
     /// Arrivals a second, whatever the target does (open model); without it every connection sends
     /// its next request after its last reply (closed model)
-    #[arg(short, long, value_name = "R")]
+    #[arg(short, long, value_name = "R", allow_negative_numbers = true)]
     rate: Option<f64>,
     /// Send for this long before anything is counted
     #[arg(long, default_value = "0s", value_parser = parse_duration)]
@@ -240,7 +240,7 @@ fn write_report(report: &RunReport, format: Format, output: Option<File>) -> Res
 fn asked(args: &RunArgs, prepared: &Prepared) -> Asked {
     Asked {
         method: prepared.method.clone(),
-        url: prepared.target.shown(),
+        url: unshield_slots(&prepared.target.shown()),
         endpoint: prepared.plan.endpoint.to_string(),
         model: if args.rate.is_some() {
             "open"
@@ -476,8 +476,9 @@ fn headers(args: &RunArgs, target: &Target, body: Option<&[u8]>) -> Result<Vec<(
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .with_context(|| format!("cannot read headers from {path}"))?;
-                for line in text.lines().filter(|line| !line.trim().is_empty()) {
-                    given.push(parse_header(line)?);
+                let lines = text.lines().zip(1..);
+                for (line, at) in lines.filter(|(line, _)| !line.trim().is_empty()) {
+                    given.push(parse_header(line).with_context(|| format!("{path}:{at}"))?);
                 }
             }
         }
@@ -517,7 +518,8 @@ fn headers(args: &RunArgs, target: &Target, body: Option<&[u8]>) -> Result<Vec<(
 
 fn parse_header(text: &str) -> Result<(String, String)> {
     let Some((name, value)) = text.split_once(':') else {
-        bail!("`{text}` is not a header; write `Name: value`, or @FILE");
+        // What stands there may be a secret, so it is not repeated.
+        bail!("a header has no colon; write `Name: value`, or @FILE");
     };
     let name = name.trim();
     if name.eq_ignore_ascii_case("content-length") || name.eq_ignore_ascii_case("transfer-encoding")

@@ -10,7 +10,8 @@ pub enum RequestError {
     /// The method is no token.
     #[error("`{0}` is not an HTTP method")]
     Method(String),
-    /// A header is not `Name: value`, or would break out of its line.
+    /// A header's name is no token, or its value would break out of its line. Only the name is
+    /// told: the value may be a secret.
     #[error("`{0}` is not a header; write `Name: value` without line breaks")]
     Header(String),
     /// A slot's value does not suit the field it fills.
@@ -253,10 +254,7 @@ impl Request {
         let mut expects_continue = false;
         for (name, value) in headers {
             if !is_token(name) || value.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-                return Err(RequestError::Header(format!(
-                    "{name}: {}",
-                    value.escape_debug()
-                )));
+                return Err(RequestError::Header(name.escape_debug().to_string()));
             }
             expects_continue |=
                 name.eq_ignore_ascii_case("expect") && value.eq_ignore_ascii_case("100-continue");

@@ -231,10 +231,8 @@ impl Target {
 /// A URL without the user and password it may carry.
 fn mask(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
-    let end = url[start..]
-        .find(['/', '?', '#'])
-        .map_or(url.len(), |at| start + at);
-    match url[start..end].rfind('@') {
+    // To the last `@`: a password that was not escaped may hold what ends a host.
+    match url[start..].rfind('@') {
         Some(at) => format!("{}***{}", &url[..start], &url[start + at..]),
         None => url.to_owned(),
     }
