@@ -11,8 +11,9 @@ use crate::http1::request::{Request, SlotValues};
 pub(super) struct Scratch {
     request: Vec<u8>,
     random: fastrand::Rng,
-    /// The number of the next request; an arrival brings its own.
-    pub(super) seq: u64,
+    /// The number of the next request. It goes on from phase to phase, so that what a warm-up
+    /// created is not created again.
+    seq: u64,
     stride: u64,
 }
 

@@ -155,6 +155,7 @@ pub(super) struct Io {
     /// Calls that are not finished.
     pub(super) live_calls: usize,
     pub(super) delta: Box<Delta>,
+    /// Where finished requests are noted, in a measured phase.
     pub(super) events: Option<EventBlock>,
     /// The address that worked last.
     address: usize,
@@ -163,12 +164,7 @@ pub(super) struct Io {
 }
 
 impl Io {
-    pub(super) fn new(
-        plan: Arc<Plan>,
-        clock: Clock,
-        shard: usize,
-        events: Option<EventBlock>,
-    ) -> io::Result<Self> {
+    pub(super) fn new(plan: Arc<Plan>, clock: Clock, shard: usize) -> io::Result<Self> {
         let timeouts = plan.timeouts;
         let steps = plan.steps.len();
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -190,7 +186,7 @@ impl Io {
             failed: Vec::new(),
             live_calls: 0,
             delta: Box::new(Delta::new(shard, steps)),
-            events,
+            events: None,
             address: 0,
             timeouts: [timeouts.connect, timeouts.first_byte, timeouts.total].map(nanos),
         })

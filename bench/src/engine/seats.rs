@@ -77,14 +77,11 @@ impl Crowd {
             .map(|due| arrivals.start + due)
     }
 
-    /// The next arrival has been begun: its number in the run.
-    pub(super) fn take_arrival(&mut self) -> u64 {
-        let Some(arrivals) = &mut self.arrivals else {
-            return 0;
-        };
-        let number = arrivals.pacer.number(arrivals.next);
-        arrivals.next += 1;
-        number
+    /// The next arrival has been begun.
+    pub(super) fn take_arrival(&mut self) {
+        if let Some(arrivals) = &mut self.arrivals {
+            arrivals.next += 1;
+        }
     }
 
     /// Take a free seat: which, and since when it is free.

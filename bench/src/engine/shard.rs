@@ -55,6 +55,8 @@ pub(super) struct Shard<'r> {
     index: usize,
     wiring: Wiring<'r>,
     io: Io,
+    /// The event lines, while no measured phase writes them.
+    events: Option<EventBlock>,
     seats: Vec<Seat>,
     crowds: Vec<Crowd>,
     scratch: Scratch,
@@ -87,7 +89,7 @@ impl<'r> Shard<'r> {
         wiring: Wiring<'r>,
         events: Option<EventBlock>,
     ) -> io::Result<Self> {
-        let io = Io::new(Arc::clone(&plan), wiring.clock, index, events)?;
+        let io = Io::new(Arc::clone(&plan), wiring.clock, index)?;
         Ok(Self {
             scratch: Scratch::new(plan.seed, index, plan.threads),
             meter: ThreadMeter::start(wiring.clock),
@@ -95,6 +97,7 @@ impl<'r> Shard<'r> {
             index,
             wiring,
             io,
+            events,
             seats: Vec::new(),
             crowds: Vec::new(),
             read_buffer: vec![0; READ_BYTES],
@@ -116,7 +119,7 @@ impl<'r> Shard<'r> {
             };
             self.run_phase(phase, start)?;
         }
-        if let Some(events) = self.io.events.take() {
+        if let Some(events) = self.events.take() {
             let lost = events.finish();
             let mut last = Box::new(Delta::new(self.index, self.plan.steps.len()));
             last.second = self.window.second;
@@ -141,6 +144,10 @@ impl<'r> Shard<'r> {
         self.io.delta.clear();
         self.io.delta.origin = start;
         self.io.delta.sending = true;
+        // The event file holds what the report counts, so nothing of a warm-up.
+        if phase.measured {
+            self.io.events = self.events.take();
+        }
         self.crowds = phase
             .populations
             .iter()
@@ -151,7 +158,10 @@ impl<'r> Shard<'r> {
         self.sleep_until(start);
         self.meter.lap();
         self.io.tick();
-        self.start_closed_users();
+        // A run that was stopped before this phase sends nothing in it.
+        if self.wiring.stop.level() == StopLevel::Run {
+            self.start_closed_users();
+        }
         let mut events = Vec::with_capacity(EVENTS);
         while !self.is_over() {
             self.io.wait(&mut events, self.next_wake())?;
@@ -279,7 +289,7 @@ impl<'r> Shard<'r> {
 
     fn start_arrival(&mut self, population: usize, due_at: Nanos) {
         let now = self.io.tick();
-        self.scratch.seq = self.crowds[population].take_arrival();
+        self.crowds[population].take_arrival();
         let (seat, since) = match self.crowds[population].take_free() {
             Some(free) => free,
             None => (self.make_user(population), due_at),
@@ -585,6 +595,9 @@ impl<'r> Shard<'r> {
 
     fn finish_phase(&mut self) {
         self.flush();
+        if let Some(events) = self.io.events.take() {
+            self.events = Some(events);
+        }
         // Users that pause or wait for nothing any more end with their phase.
         self.io.timers.forget_users();
         self.seats.clear();
