@@ -255,6 +255,14 @@ pub(crate) struct Conn {
 }
 
 impl Conn {
+    pub(crate) fn new(wire: Box<dyn Wire>, number: usize) -> Self {
+        Self {
+            wire,
+            unread: Vec::new(),
+            number,
+        }
+    }
+
     /// Read the head of a request; none when the client is gone.
     pub(crate) fn head(&mut self) -> Option<String> {
         loop {
@@ -351,12 +359,7 @@ impl Target {
         let talk = Arc::new(talk);
         Self::raw(listener, move |stream, number| {
             let _ = stream.set_nodelay(true);
-            let mut conn = Conn {
-                wire: Box::new(stream),
-                unread: Vec::new(),
-                number,
-            };
-            let _ = talk(&mut conn);
+            let _ = talk(&mut Conn::new(Box::new(stream), number));
         })
     }
 
@@ -422,12 +425,7 @@ pub(crate) fn unix_target(
         for (number, stream) in listener.incoming().flatten().enumerate() {
             let talk = Arc::clone(&talk);
             thread::spawn(move || {
-                let mut conn = Conn {
-                    wire: Box::new(stream),
-                    unread: Vec::new(),
-                    number,
-                };
-                let _ = talk(&mut conn);
+                let _ = talk(&mut Conn::new(Box::new(stream), number));
             });
         }
     });
