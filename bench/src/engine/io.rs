@@ -114,9 +114,10 @@ impl Connection {
             .min(self.continue_by)
     }
 
-    /// Whether all of the request has been written.
+    /// Whether all of the request has been written, through TLS to the socket.
+    #[inline]
     pub(super) fn is_sent(&self) -> bool {
-        self.written == self.out.len()
+        self.written == self.out.len() && !self.stream.as_ref().is_some_and(Stream::holds_bytes)
     }
 
     /// The first byte of the reply has come.
@@ -264,6 +265,10 @@ impl Io {
                     connection.held_from = call.first_part - written;
                     if call.first_part < call.bytes.len() {
                         connection.continue_by = now.saturating_add(CONTINUE_WAIT);
+                    }
+                    // TLS takes a part while the socket has room, and then no event would come.
+                    if written < call.first_part {
+                        self.write_out(slot);
                     }
                 }
                 self.arm(slot);

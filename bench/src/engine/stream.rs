@@ -151,6 +151,15 @@ impl Stream {
         }
     }
 
+    /// Whether TLS has taken bytes that the socket has not.
+    #[inline]
+    pub(super) fn holds_bytes(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(tls) => tls.session.wants_write(),
+        }
+    }
+
     /// Send what TLS still holds; whether all of it is gone.
     pub(super) fn flush(&mut self) -> io::Result<bool> {
         match self {
@@ -245,7 +254,11 @@ impl TlsStream {
             }
             match self.session.read_tls(&mut &self.socket) {
                 Ok(_) => {
-                    if let Err(error) = self.session.process_new_packets() {
+                    let processed = self.session.process_new_packets();
+                    // TLS may have an answer of its own: a new key, or an alert. If it cannot be
+                    // given, reading on tells why.
+                    let _ = self.flush();
+                    if let Err(error) = processed {
                         return ReadOutcome::Failed(io::Error::new(
                             io::ErrorKind::InvalidData,
                             error,
