@@ -380,9 +380,9 @@ fn body_rows() -> Vec<Row> {
         ),
         row(
             "endless chunks",
-            &["--max-body", "1M"],
+            &["--max-body", "100000"],
             LARGE,
-            "exceeds 1048576",
+            "exceeds 100000",
             endless(
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
                 b"5\r\nabcde\r\n",
@@ -538,4 +538,39 @@ fn every_misbehaviour_has_its_kind_and_none_makes_a_run_late() {
     rows.extend(head_rows());
     rows.extend(body_rows());
     support::side_by_side(rows, 4, check);
+}
+
+#[test]
+fn replies_that_take_long_to_look_at_make_no_run_late() {
+    let bomb = reply(
+        "200 OK",
+        "Content-Encoding: gzip\r\n",
+        gzip(&vec![0; 80_000_000]),
+    );
+    let target = Target::start(support::always(bomb));
+    let url = target.url();
+    let ran = run(&[
+        &url,
+        "--connections",
+        "48",
+        "--threads",
+        "1",
+        "--duration",
+        "300ms",
+        "--drain",
+        "300ms",
+        "--check",
+        "http.status == 200",
+    ]);
+    eprintln!("48 bombs of 64 MB: the run ended after {:?}", ran.took);
+    assert!(ran.took < SENDING + DRAIN + MARGIN, "took {:?}", ran.took);
+    let report = ran.report();
+    check_sums(&report);
+    let seen = kinds(&report);
+    let allowed = ["bad-content-encoding", "unfinished-at-end"];
+    assert!(
+        seen.iter()
+            .all(|(kind, _)| allowed.contains(&kind.as_str())),
+        "{seen:?}"
+    );
 }

@@ -30,6 +30,9 @@ const READ_BYTES: usize = 128 * 1024;
 /// Events taken from the kernel at a time.
 const EVENTS: usize = 512;
 
+/// Reads of one connection before the others have their turn.
+const READS_AT_A_TIME: usize = 32;
+
 /// Arrivals begun before replies are looked at again.
 const ARRIVALS_AT_A_TIME: usize = 32;
 
@@ -59,6 +62,9 @@ pub(super) struct Shard<'r> {
     events: Option<EventBlock>,
     seats: Vec<Seat>,
     crowds: Vec<Crowd>,
+    /// Connections that had more to read when their turn was over: slot, epoch, whether their end
+    /// is among it. The kernel has told of them and will not do so again.
+    unread: Vec<(u32, u32, bool)>,
     scratch: Scratch,
     read_buffer: Vec<u8>,
     inflated: Vec<u8>,
@@ -100,6 +106,7 @@ impl<'r> Shard<'r> {
             events,
             seats: Vec::new(),
             crowds: Vec::new(),
+            unread: Vec::new(),
             read_buffer: vec![0; READ_BYTES],
             inflated: Vec::new(),
             window: Window::default(),
@@ -170,7 +177,12 @@ impl<'r> Shard<'r> {
                 self.handle_event(event.data.u64(), event.flags);
                 // A batch of replies must not make the arrivals behind it late.
                 self.start_arrivals();
+                // Nor must replies that take long to look at make the end late.
+                if self.io.now >= self.window.end {
+                    self.is_over();
+                }
             }
+            self.read_on();
             self.catch_up();
         }
         self.finish_phase();
@@ -194,7 +206,8 @@ impl<'r> Shard<'r> {
         }
         if now >= self.window.cut_at || asked >= StopLevel::Cut {
             self.io.cut_all();
-            self.tell_failed();
+            // Their users could only send again, and the phase would not end.
+            self.io.failed.clear();
         }
         self.io.live_calls == 0 && self.io.failed.is_empty()
     }
@@ -224,7 +237,7 @@ impl<'r> Shard<'r> {
     /// When there is something to do even if no connection becomes ready.
     fn next_wake(&self) -> Nanos {
         let now = self.io.now;
-        if !self.io.failed.is_empty() {
+        if !self.io.failed.is_empty() || !self.unread.is_empty() {
             return now;
         }
         let mut wake = self.window.next_flush.min(now + STOP_POLL);
@@ -417,6 +430,7 @@ impl<'r> Shard<'r> {
     /// Read what a connection has, until it has no more. `ended` says that its end is among it.
     fn read(&mut self, slot: u32, epoch: u32, ended: bool) {
         let mut buffer = std::mem::take(&mut self.read_buffer);
+        let mut reads = 0;
         loop {
             let connection = &mut self.io.connections[slot as usize];
             if connection.epoch != epoch {
@@ -436,6 +450,12 @@ impl<'r> Shard<'r> {
                     if length < buffer.len() && short_is_last {
                         break;
                     }
+                    // A target that sends faster than we read must not have us for itself.
+                    reads += 1;
+                    if reads == READS_AT_A_TIME {
+                        self.unread.push((slot, epoch, ended));
+                        break;
+                    }
                 }
                 ReadOutcome::Closed { clean } => {
                     self.take_end(slot, clean);
@@ -452,6 +472,19 @@ impl<'r> Shard<'r> {
             }
         }
         self.read_buffer = buffer;
+    }
+
+    /// Go on with the connections that had more to read.
+    fn read_on(&mut self) {
+        if self.unread.is_empty() {
+            return;
+        }
+        for (slot, epoch, ended) in std::mem::take(&mut self.unread) {
+            if self.io.connections[slot as usize].epoch == epoch {
+                self.read(slot, epoch, ended);
+                self.start_arrivals();
+            }
+        }
     }
 
     /// Bytes came on a connection.
