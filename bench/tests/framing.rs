@@ -1,5 +1,8 @@
 //! Targets that behave, in every shape HTTP/1.1 allows: no run may report an error that is none.
 
+// Failing here is failing a test.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::io::Write;

@@ -1,5 +1,8 @@
 //! HTTPS: whom to trust, how connections end, large bodies, and targets that misbehave in TLS.
 
+// Failing here is failing a test.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::net::TcpStream;
