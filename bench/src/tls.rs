@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use thiserror::Error;
 
@@ -59,12 +61,16 @@ pub fn settings(options: &TlsOptions, host: &str) -> Result<TlsSettings, TlsErro
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(TrustAnybody { provider }))
             .with_no_client_auth()
+    } else if let Some(path) = &options.ca_file {
+        let trusted = certificates_from(path)?;
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(TrustFile::new(path, trusted, provider)?))
+            .with_no_client_auth()
     } else {
-        let roots = match &options.ca_file {
-            Some(path) => roots_from(path)?,
-            None => machine_roots()?,
-        };
-        builder.with_root_certificates(roots).with_no_client_auth()
+        builder
+            .with_root_certificates(machine_roots()?)
+            .with_no_client_auth()
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let name = options.server_name.as_deref().unwrap_or(host);
@@ -76,24 +82,21 @@ pub fn settings(options: &TlsOptions, host: &str) -> Result<TlsSettings, TlsErro
     })
 }
 
-fn roots_from(path: &Path) -> Result<RootCertStore, TlsError> {
-    let bad = |cause: String| TlsError::CaFile {
+fn bad_file(path: &Path, cause: impl ToString) -> TlsError {
+    TlsError::CaFile {
         path: path.to_owned(),
-        cause,
-    };
-    let mut roots = RootCertStore::empty();
-    let certificates =
-        CertificateDer::pem_file_iter(path).map_err(|error| bad(error.to_string()))?;
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| bad(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| bad(error.to_string()))?;
+        cause: cause.to_string(),
     }
-    if roots.is_empty() {
-        return Err(bad("it holds no certificate".to_owned()));
+}
+
+fn certificates_from(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let certificates = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| bad_file(path, error))?;
+    if certificates.is_empty() {
+        return Err(bad_file(path, "it holds no certificate"));
     }
-    Ok(roots)
+    Ok(certificates)
 }
 
 fn machine_roots() -> Result<RootCertStore, TlsError> {
@@ -104,6 +107,76 @@ fn machine_roots() -> Result<RootCertStore, TlsError> {
         Err(TlsError::NoRoots)
     } else {
         Ok(roots)
+    }
+}
+
+/// For `--cacert`: chains that end in one of the file's certificates, and the file's certificates
+/// themselves. `openssl req -x509` makes a certificate that signs itself and calls itself a CA, and
+/// a chain may not end in such a one; whoever names it means to trust it all the same.
+#[derive(Debug)]
+struct TrustFile {
+    trusted: Vec<CertificateDer<'static>>,
+    chains: Arc<WebPkiServerVerifier>,
+}
+
+impl TrustFile {
+    fn new(
+        path: &Path,
+        trusted: Vec<CertificateDer<'static>>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in &trusted {
+            roots
+                .add(certificate.clone())
+                .map_err(|error| bad_file(path, error))?;
+        }
+        let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(|error| bad_file(path, error))?;
+        Ok(Self { trusted, chains })
+    }
+}
+
+impl ServerCertVerifier for TrustFile {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if self.trusted.iter().any(|trusted| trusted == end_entity) {
+            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+            return Ok(ServerCertVerified::assertion());
+        }
+        self.chains
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains
+            .verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains
+            .verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
     }
 }
 

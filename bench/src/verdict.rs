@@ -85,17 +85,20 @@ pub fn judge(totals: &Totals, rate: Option<f64>) -> Verdict {
         "the busiest load thread used {:.0}% of its CPU",
         busiest(&totals.threads) * 100.0
     );
+    let all = &totals.all;
     let limit = match rate {
         None => {
-            evidence.push("every connection was waiting for the target".to_owned());
+            let why = if all.requests() == all.errors() {
+                "no request succeeded"
+            } else {
+                "every connection was waiting for the target"
+            };
+            evidence.push(why.to_owned());
             Limit::ServerLimited
         }
         Some(rate) => judge_rate(totals, rate, &mut evidence),
     };
     evidence.push(idle);
-    if totals.all.requests() > 0 && totals.all.errors() == totals.all.requests() {
-        evidence.push("no request succeeded".to_owned());
-    }
     Verdict { limit, evidence }
 }
 

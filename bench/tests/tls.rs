@@ -50,6 +50,21 @@ impl Pki {
         }
     }
 
+    /// A certificate that signs itself and calls itself a CA, as `openssl req -x509` makes them.
+    fn self_signed() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut own = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = own.self_signed(&key).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), certificate.pem()).unwrap();
+        Self {
+            folder,
+            certificate: certificate.der().clone(),
+            key: key.serialize_der(),
+        }
+    }
+
     fn ca(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
@@ -388,4 +403,31 @@ fn targets_that_speak_no_tls_are_told_apart() {
         conn.until_closed()
     });
     refused(&alert, &["-k"], "tls", "HandshakeFailure");
+}
+
+#[test]
+fn a_self_signed_certificate_is_trusted_by_who_names_it() {
+    let pki = Pki::self_signed();
+    let other = Pki::self_signed();
+    let target = pki.serve(always(reply("200 OK", "", "ok")));
+    let (own, others) = (pki.ca(), other.ca());
+    let (code, report) = brief(&target, &["--cacert", own.to_str().unwrap()]);
+    assert_eq!((code, count(&report, "/errors")), (0, 0), "{report:#}");
+    let (code, report) = brief(&target, &["--cacert", others.to_str().unwrap()]);
+    assert_eq!((code, count(&report, "/errors")), (1, 20), "{report:#}");
+    let (_, report) = brief(
+        &target,
+        &[
+            "--cacert",
+            own.to_str().unwrap(),
+            "--server-name",
+            "other.test",
+        ],
+    );
+    assert!(
+        samples(&report, "tls")
+            .iter()
+            .any(|sample| sample.contains("not valid for name")),
+        "{report:#}"
+    );
 }

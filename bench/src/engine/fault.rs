@@ -135,6 +135,17 @@ impl Fault {
         }
     }
 
+    /// A failed TLS handshake, with the remedy when the certificate is what is wrong.
+    pub fn from_handshake(error: &io::Error) -> Self {
+        let text = error.to_string();
+        let remedy = if text.contains("certificate") {
+            "; trust it with --cacert FILE, or any with --insecure"
+        } else {
+            ""
+        };
+        Self::new(FaultKind::Tls, format!("{text}{remedy}"))
+    }
+
     /// A failure while connecting (`connecting`) or later.
     pub fn from_io(error: &io::Error, connecting: bool) -> Self {
         // EMFILE and ENFILE have no portable kind.

@@ -366,7 +366,7 @@ impl Io {
             return;
         };
         if let Err(error) = stream.handshake() {
-            self.fail_later(slot, Fault::new(FaultKind::Tls, error.to_string()));
+            self.fail_later(slot, Fault::from_handshake(&error));
             return;
         }
         if stream.is_handshaking() {

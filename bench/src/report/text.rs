@@ -118,7 +118,9 @@ fn latencies(report: &RunReport) -> Table {
         let numbers = [
             times.p50, times.p90, times.p95, times.p99, times.p999, times.max, times.mean,
         ];
-        cells.extend(numbers.map(format_ms));
+        // Without a single reply or timeout there is nothing to tell.
+        let none = times.max == 0.0;
+        cells.extend(numbers.map(|ms| if none { "-".to_owned() } else { format_ms(ms) }));
         cells
     };
     table.row(cells("latency", &report.latency_ms));
