@@ -53,7 +53,7 @@ use shard::{Shard, Wiring};
 #[non_exhaustive]
 pub enum EngineError {
     /// A shard could not be started or could not wait for events.
-    #[error("a load thread failed: {0}; check `ulimit -n` and `ulimit -u`")]
+    #[error("a load thread failed; check `ulimit -n` and `ulimit -u`")]
     Shard(#[from] std::io::Error),
     /// A shard panicked, which is a defect of ours.
     #[error("a load thread panicked; this is a defect, please report it with the message above")]
@@ -109,11 +109,9 @@ pub fn run(
             let coordination = &coordination;
             let body = move || shard_thread(plan, index, wiring, events, cpu, coordination);
             let name = format!("load-{index}");
-            shards.push(
-                thread::Builder::new()
-                    .name(name)
-                    .spawn_scoped(scope, body)?,
-            );
+            let spawned = thread::Builder::new().name(name).spawn_scoped(scope, body);
+            // Those that were started must not wait for one that never will be.
+            shards.push(spawned.inspect_err(|_| coordination.give_up())?);
         }
         // The collector's own ends must go, or it would wait for them for ever.
         drop(deltas);
