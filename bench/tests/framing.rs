@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::Value;
 use support::{
     Conn, MARGIN, Target, always, check_sums, count, kinds, listener, nobody, reply, run, samples,
-    unix_target,
+    unix_target, unix_target_on,
 };
 
 /// Run with these arguments for a moment; the report of a run that must have ended in time.
@@ -313,6 +313,36 @@ fn unix_sockets_ipv6_and_other_addresses_are_reached() {
             clean(&format!("http://localhost:{}/", name.1), &[]);
         }
     }
+}
+
+#[test]
+fn a_unix_socket_with_a_full_backlog_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    socket
+        .bind(&socket2::SockAddr::unix(&path).unwrap())
+        .unwrap();
+    socket.listen(1).unwrap();
+    unix_target_on(socket.into(), |conn| {
+        conn.request()?;
+        sleep(Duration::from_millis(2));
+        conn.say(reply("200 OK", "Connection: close\r\n", ""))
+    });
+    let socket = path.to_str().unwrap();
+    let ran = run(&[
+        "http://app/",
+        "--unix-socket",
+        socket,
+        "--duration",
+        "500ms",
+        "--connections",
+        "50",
+    ]);
+    let report = ran.report();
+    check_sums(&report);
+    assert_eq!((kinds(&report), ran.code), (vec![], 0), "{report:#}");
+    assert!(count(&report, "/requests") > 50, "{report:#}");
 }
 
 #[test]

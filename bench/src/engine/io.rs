@@ -25,6 +25,12 @@ use crate::http1::{ReplyReader, Want};
 /// How long a body waits for `100 Continue` before it is sent anyway (RFC 9110, section 10.1.1).
 const CONTINUE_WAIT: Nanos = 1_000_000_000;
 
+/// How long to wait before a unix socket with a full backlog is tried again: 2 ms.
+const BACKLOG_WAIT: Nanos = 2_000_000;
+
+/// Memory for unsent bytes that a connection keeps between requests.
+const KEPT_BYTES: usize = 64 * 1024;
+
 /// Waits shorter than this are timed to the nanosecond: 10 ms.
 const COARSE_WAIT: Nanos = 10_000_000;
 
@@ -78,9 +84,15 @@ pub(super) struct Connection {
     held_from: usize,
     /// Which of the target's addresses it uses.
     address: usize,
+    /// How many of them were tried for the current call.
+    addresses_tried: usize,
+    /// A write found the connection reset, and took the error with it.
+    pub(super) is_reset: bool,
     connect_by: Nanos,
     first_byte_by: Nanos,
     total_by: Nanos,
+    /// When to go on though the target says nothing: to send a body that waits for `100 Continue`,
+    /// or to try a unix socket again whose backlog was full.
     continue_by: Nanos,
     timer_at: Nanos,
 }
@@ -97,6 +109,8 @@ impl Default for Connection {
             written: 0,
             held_from: 0,
             address: 0,
+            addresses_tried: 0,
+            is_reset: false,
             connect_by: NEVER,
             first_byte_by: NEVER,
             total_by: NEVER,
@@ -133,6 +147,8 @@ pub(super) enum Expired {
     Nothing,
     /// The body need not wait for `100 Continue` any more.
     ContinueWait,
+    /// The unix socket may have room now.
+    Reconnect,
     /// The call timed out.
     Call(FaultKind),
 }
@@ -293,6 +309,7 @@ impl Io {
         connection.connect_by = now.saturating_add(self.timeouts[0]);
         connection.total_by = now.saturating_add(self.timeouts[2]);
         connection.address = self.address;
+        connection.addresses_tried = 1;
         if let Err(error) = self.open(slot) {
             self.connect_failed(slot, &error);
         }
@@ -303,8 +320,18 @@ impl Io {
         let connection = &mut self.connections[slot as usize];
         connection.epoch = connection.epoch.wrapping_add(1);
         connection.timer_at = NEVER;
+        connection.is_reset = false;
         let socket = match &self.plan.endpoint {
-            Endpoint::Unix(path) => connect_unix(path)?,
+            Endpoint::Unix(path) => match connect_unix(path) {
+                // TCP waits in the kernel for room in the backlog, a unix socket does not.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    connection.state = State::Connecting;
+                    connection.continue_by = self.now.saturating_add(BACKLOG_WAIT);
+                    self.arm(slot);
+                    return Ok(());
+                }
+                result => result?,
+            },
             Endpoint::Tcp(addresses) => connect_tcp(addresses[connection.address])?,
         };
         let stream = Stream::new(socket, self.plan.tls.as_ref())?;
@@ -322,6 +349,14 @@ impl Io {
         Ok(())
     }
 
+    /// Try a unix socket again.
+    pub(super) fn reconnect(&mut self, slot: u32) {
+        self.connections[slot as usize].continue_by = NEVER;
+        if let Err(error) = self.open(slot) {
+            self.connect_failed(slot, &error);
+        }
+    }
+
     /// The connection in `slot` could not be made: try the target's next address, or give up.
     pub(super) fn connect_failed(&mut self, slot: u32, error: &io::Error) {
         let fault = Fault::from_io(error, true);
@@ -332,9 +367,9 @@ impl Io {
         let exhausted = matches!(fault.kind, FaultKind::OpenFiles | FaultKind::NoPorts);
         let connection = &mut self.connections[slot as usize];
         connection.stream = None;
-        let next = (connection.address + 1) % addresses.max(1);
-        if !exhausted && next != self.address {
-            connection.address = next;
+        if !exhausted && connection.addresses_tried < addresses {
+            connection.addresses_tried += 1;
+            connection.address = (connection.address + 1) % addresses;
             match self.open(slot) {
                 Ok(()) => return,
                 Err(error) => return self.connect_failed(slot, &error),
@@ -419,12 +454,12 @@ impl Io {
                     connection.held_from = 0;
                     connection.out.clear();
                     // A large body must not pin its memory to an idle connection.
-                    connection.out.shrink_to(64 * 1024);
+                    connection.out.shrink_to(KEPT_BYTES);
                 }
             }
             // The target may have answered before it closed: the reply says more than the error,
             // and reading finds it, or finds the connection broken.
-            Err(error) if is_broken_pipe(&error) => {}
+            Err(error) if is_broken_pipe(&error) => connection.is_reset = true,
             Err(error) => self.fail_later(slot, Fault::from_io(&error, false)),
         }
     }
@@ -462,6 +497,8 @@ impl Io {
             Expired::Call(FaultKind::TotalTimeout)
         } else if connection.first_byte_by <= now {
             Expired::Call(FaultKind::FirstByteTimeout)
+        } else if connection.continue_by <= now && connection.stream.is_none() {
+            Expired::Reconnect
         } else if connection.continue_by <= now {
             Expired::ContinueWait
         } else {
@@ -499,9 +536,13 @@ impl Io {
         connection.epoch = connection.epoch.wrapping_add(1);
         connection.timer_at = NEVER;
         connection.connect_by = NEVER;
+        connection.continue_by = NEVER;
         connection.out.clear();
         connection.written = 0;
         connection.held_from = 0;
+        // What a broken exchange left behind must not pin its memory to a free slot.
+        connection.out.shrink_to(KEPT_BYTES);
+        connection.reader.shrink();
         self.vacant.push(slot);
     }
 

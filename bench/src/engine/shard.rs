@@ -22,7 +22,7 @@ use super::stream::ReadOutcome;
 use super::tally::Delta;
 use super::timers::TimerKey;
 use super::user::{Next, ReplyView, Wake};
-use crate::http1::{Done, Place, Progress, coding};
+use crate::http1::{Done, Place, Progress, ReplyError, coding};
 
 /// Reads are this large, and a reply that fits is never copied.
 const READ_BYTES: usize = 128 * 1024;
@@ -199,6 +199,9 @@ impl<'r> Shard<'r> {
         let now = self.io.now;
         let asked = self.wiring.stop.level();
         if !self.window.stopping && (now >= self.window.end || asked >= StopLevel::Drain) {
+            if asked == StopLevel::Run {
+                self.start_last_arrivals();
+            }
             self.stop_sending(now);
         }
         if !self.window.stopping {
@@ -300,6 +303,16 @@ impl<'r> Shard<'r> {
         }
     }
 
+    /// Begin every arrival that was due before the end and finds a seat: that this thread woke up
+    /// late must not drop the last ones. No seat becomes free meanwhile, so this ends.
+    fn start_last_arrivals(&mut self) {
+        for population in 0..self.crowds.len() {
+            while let Some(due) = self.crowds[population].next_due() {
+                self.start_arrival(population, due);
+            }
+        }
+    }
+
     fn start_arrival(&mut self, population: usize, due_at: Nanos) {
         let now = self.io.tick();
         self.crowds[population].take_arrival();
@@ -377,6 +390,7 @@ impl<'r> Shard<'r> {
             }
             TimerKey::Connection { slot, epoch } => match self.io.expire(slot, epoch) {
                 Expired::Nothing => {}
+                Expired::Reconnect => self.io.reconnect(slot),
                 Expired::ContinueWait => {
                     self.io.release_body(slot);
                     self.io.arm(slot);
@@ -534,6 +548,11 @@ impl<'r> Shard<'r> {
                     .fail_later(slot, Fault::new(FaultKind::ClosedInReply, detail));
             }
             Ok(done) => self.finish_call(slot, &done, &[], 0, true),
+            Err(ReplyError::ClosedBeforeReply) if connection.is_reset => {
+                let detail = "the target reset the connection while the request was written";
+                self.io
+                    .fail_later(slot, Fault::new(FaultKind::Reset, detail));
+            }
             Err(error) => self.io.fail_later(slot, Fault::from(error)),
         }
     }

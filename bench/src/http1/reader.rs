@@ -54,6 +54,9 @@ pub enum ReplyError {
     },
 }
 
+/// Memory for replies that a reader keeps between them: 256 KB.
+const KEPT_BYTES: usize = 256 * 1024;
+
 /// What the request implies for reading its reply.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Want {
@@ -176,6 +179,13 @@ impl ReplyReader {
         self.interim = 0;
     }
 
+    /// Let go of memory that only a large reply needs.
+    pub fn shrink(&mut self) {
+        if self.buffer.capacity() > KEPT_BYTES {
+            self.buffer = Vec::new();
+        }
+    }
+
     /// Whether no byte of a reply has come.
     pub fn is_fresh(&self) -> bool {
         self.head.is_none() && self.buffer.is_empty() && self.interim == 0
@@ -195,7 +205,7 @@ impl ReplyReader {
     pub fn put_buffer(&mut self, mut buffer: Vec<u8>) {
         buffer.clear();
         // One large reply must not pin its memory to an idle connection.
-        if buffer.capacity() <= 256 * 1024 {
+        if buffer.capacity() <= KEPT_BYTES {
             self.buffer = buffer;
         }
     }

@@ -8,6 +8,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -224,7 +225,7 @@ impl Wire for TcpStream {
     }
 }
 
-impl Wire for std::os::unix::net::UnixStream {
+impl Wire for UnixStream {
     fn end(&mut self) {
         let _ = self.shutdown(Shutdown::Write);
     }
@@ -419,7 +420,14 @@ pub(crate) fn unix_target(
     path: &Path,
     talk: impl Fn(&mut Conn) -> Option<()> + Send + Sync + 'static,
 ) {
-    let listener = std::os::unix::net::UnixListener::bind(path).unwrap();
+    unix_target_on(UnixListener::bind(path).unwrap(), talk);
+}
+
+/// The same on a listener that is there already.
+pub(crate) fn unix_target_on(
+    listener: UnixListener,
+    talk: impl Fn(&mut Conn) -> Option<()> + Send + Sync + 'static,
+) {
     let talk = Arc::new(talk);
     thread::spawn(move || {
         for (number, stream) in listener.incoming().flatten().enumerate() {
