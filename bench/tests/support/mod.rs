@@ -4,9 +4,9 @@
 //! process id when it takes too long, so the tests can run side by side.
 
 // Each test file uses its own part of this, and failing here is failing a test.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, clippy::unwrap_used, clippy::print_stdout)]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -487,4 +487,82 @@ pub(crate) fn side_by_side<T: Send>(items: Vec<T>, at_once: usize, work: impl Fn
             }
         }
     });
+}
+
+/// A target in a process of its own: this test program, started again to run only `serve_quickly`
+/// in a test called `target_process`. It ends with its [`Process`], or by itself after a minute.
+pub(crate) fn quick_target() -> (Process, SocketAddr) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "target_process", "--ignored", "--nocapture"])
+        .env(QUICK_TARGET, "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let process = Process {
+        child,
+        started: Instant::now(),
+    };
+    let address = lines
+        .find_map(|line| {
+            Some(
+                line.unwrap()
+                    .split_once("listening on ")?
+                    .1
+                    .parse()
+                    .unwrap(),
+            )
+        })
+        .unwrap();
+    (process, address)
+}
+
+const QUICK_TARGET: &str = "ISUKIT_TEST_QUICK_TARGET";
+
+/// Answer requests without a body with 200 in one thread, for at most a minute.
+pub(crate) fn serve_quickly() {
+    use rustix::event::epoll;
+    if std::env::var_os(QUICK_TARGET).is_none() {
+        return;
+    }
+    let listener = listener("127.0.0.1:0");
+    println!("listening on {}", listener.local_addr().unwrap());
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+    let flags = epoll::EventFlags::IN;
+    epoll::add(&epoll, &listener, epoll::EventData::new_u64(0), flags).unwrap();
+    let mut streams: Vec<Option<TcpStream>> = vec![None];
+    let mut events = Vec::with_capacity(256);
+    let mut piece = [0; 4096];
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(60) {
+        events.clear();
+        let wait = rustix::event::Timespec {
+            tv_sec: 1,
+            tv_nsec: 0,
+        };
+        let room = rustix::buffer::spare_capacity(&mut events);
+        let _ = epoll::wait(&epoll, room, Some(&wait));
+        for event in &events {
+            let at = event.data.u64() as usize;
+            if at == 0 {
+                let (stream, _) = listener.accept().unwrap();
+                stream.set_nodelay(true).unwrap();
+                let data = epoll::EventData::new_u64(streams.len() as u64);
+                epoll::add(&epoll, &stream, data, flags).unwrap();
+                streams.push(Some(stream));
+                continue;
+            }
+            let Some(stream) = &mut streams[at] else {
+                continue;
+            };
+            // A request of these tests fits one read, and a client never sends two at once.
+            let asked = stream.read(&mut piece).is_ok_and(|length| length > 0);
+            let reply = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
+            if !asked || stream.write_all(reply).is_err() {
+                streams[at] = None;
+            }
+        }
+    }
 }
