@@ -559,7 +559,7 @@ pub(crate) fn serve_quickly() {
             };
             // A request of these tests fits one read, and a client never sends two at once.
             let asked = stream.read(&mut piece).is_ok_and(|length| length > 0);
-            let reply = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
+            let reply = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{\"n\":1}";
             if !asked || stream.write_all(reply).is_err() {
                 streams[at] = None;
             }
