@@ -1,7 +1,7 @@
 //! What limited a run: runs whose limit is known, each with the verdict it must get.
 
 // Failing here is failing a test.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod support;
 
