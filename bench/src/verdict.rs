@@ -85,15 +85,15 @@ pub fn judge(totals: &Totals, rate: Option<f64>) -> Verdict {
         "the busiest load thread used {:.0}% of its CPU",
         busiest(&totals.threads) * 100.0
     );
-    let all = &totals.all;
+    let failed = totals.all.requests() == totals.all.errors();
+    if failed {
+        evidence.push("no request succeeded".to_owned());
+    }
     let limit = match rate {
         None => {
-            let why = if all.requests() == all.errors() {
-                "no request succeeded"
-            } else {
-                "every connection was waiting for the target"
-            };
-            evidence.push(why.to_owned());
+            if !failed {
+                evidence.push("every connection was waiting for the target".to_owned());
+            }
             Limit::ServerLimited
         }
         Some(rate) => judge_rate(totals, rate, &mut evidence),
