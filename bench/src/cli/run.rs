@@ -49,106 +49,133 @@ pub(super) struct RunArgs {
     url: String,
 
     /// For how long requests are sent
-    #[arg(short, long, default_value = "10s", value_parser = parse_duration)]
+    #[arg(help_heading = "Load", short, long, default_value = "10s", value_name = "DURATION", value_parser = parse_duration)]
     duration: Duration,
     /// Connections, and in the closed model as many users
-    #[arg(short, long, default_value_t = 64, value_name = "N")]
+    #[arg(
+        help_heading = "Load",
+        short,
+        long,
+        default_value_t = 64,
+        value_name = "N"
+    )]
     connections: usize,
     /// Load threads [default: one a CPU, half of them when the target is on this machine]
-    #[arg(short, long, value_name = "N")]
+    #[arg(help_heading = "Load", short, long, value_name = "N")]
     threads: Option<usize>,
     /// Arrivals a second, whatever the target does (open model); without it every connection sends
     /// its next request after its last reply (closed model)
-    #[arg(short, long, value_name = "R", allow_negative_numbers = true)]
+    #[arg(
+        help_heading = "Load",
+        short,
+        long,
+        value_name = "R",
+        allow_negative_numbers = true
+    )]
     rate: Option<f64>,
     /// Send for this long before anything is counted
-    #[arg(long, default_value = "0s", value_parser = parse_duration)]
+    #[arg(help_heading = "Load", long, default_value = "0s", value_name = "DURATION", value_parser = parse_duration)]
     warmup: Duration,
     /// How long open requests may still be answered at the end
-    #[arg(long, default_value = "5s", value_parser = parse_duration)]
+    #[arg(help_heading = "Load", long, default_value = "5s", value_name = "DURATION", value_parser = parse_duration)]
     drain: Duration,
 
     /// Method [default: GET, with a body POST]
-    #[arg(short = 'X', long, value_name = "M")]
+    #[arg(help_heading = "Request", short = 'X', long, value_name = "M")]
     method: Option<String>,
     /// Header `Name: value`, or @FILE with one a line; keeps secrets out of the process list
-    #[arg(short = 'H', long = "header", value_name = "H")]
+    #[arg(
+        help_heading = "Request",
+        short = 'H',
+        long = "header",
+        value_name = "H"
+    )]
     headers: Vec<String>,
     /// Body: JSON of the --message, or any text; @FILE reads it from a file, @- from stdin
-    #[arg(short, long, value_name = "JSON|@FILE")]
+    #[arg(help_heading = "Request", short, long, value_name = "JSON|@FILE")]
     body: Option<String>,
     /// Ask for compressed replies (gzip, br, zstd) and decompress them
-    #[arg(long)]
+    #[arg(help_heading = "Request", long)]
     compressed: bool,
 
     /// Folder of .proto files, an import root
-    #[arg(long = "proto", value_name = "DIR")]
+    #[arg(help_heading = "Expectations", long = "proto", value_name = "DIR")]
     protos: Vec<PathBuf>,
     /// Descriptor set as written by `protoc --include_imports --descriptor_set_out`
-    #[arg(long, value_name = "FILE", conflicts_with = "protos")]
+    #[arg(
+        help_heading = "Expectations",
+        long,
+        value_name = "FILE",
+        conflicts_with = "protos"
+    )]
     descriptor_set: Option<PathBuf>,
     /// Message type of the request's body
-    #[arg(long, value_name = "TYPE")]
+    #[arg(help_heading = "Expectations", long, value_name = "TYPE")]
     message: Option<String>,
     /// Message type of the reply: every reply is decoded from end to end
-    #[arg(long, value_name = "TYPE")]
+    #[arg(help_heading = "Expectations", long, value_name = "TYPE")]
     reply: Option<String>,
     /// Condition (CEL) that every reply must meet, on its fields and on http.status
-    #[arg(long = "check", value_name = "EXPR")]
+    #[arg(help_heading = "Expectations", long = "check", value_name = "EXPR")]
     checks: Vec<String>,
     /// Statuses that are no error, such as 200-399 or 200,404
-    #[arg(long, value_name = "LIST", default_value = "200-399", value_parser = parse_statuses)]
+    #[arg(help_heading = "Expectations", long, value_name = "LIST", default_value = "200-399", value_parser = parse_statuses)]
     status: Statuses,
     /// What the run must reach, such as 'p99 < 50ms', 'errors < 1%' or 'rps > 1000'
-    #[arg(long = "threshold", value_name = "EXPR")]
+    #[arg(help_heading = "Expectations", long = "threshold", value_name = "EXPR")]
     thresholds: Vec<Threshold>,
 
     /// Time for a whole exchange
-    #[arg(long, default_value = "10s", value_parser = parse_timeout)]
+    #[arg(help_heading = "Timeouts and limits", long, default_value = "10s", value_name = "DURATION", value_parser = parse_timeout)]
     timeout: Duration,
     /// Time for a connection, TLS included
-    #[arg(long, default_value = "5s", value_parser = parse_timeout)]
+    #[arg(help_heading = "Timeouts and limits", long, default_value = "5s", value_name = "DURATION", value_parser = parse_timeout)]
     connect_timeout: Duration,
     /// Time for the first byte of a reply [default: as --timeout]
-    #[arg(long, value_parser = parse_timeout, value_name = "DURATION")]
+    #[arg(help_heading = "Timeouts and limits", long, value_parser = parse_timeout, value_name = "DURATION")]
     first_byte_timeout: Option<Duration>,
     /// Largest body accepted, compressed or not
-    #[arg(long, default_value = "64M", value_parser = parse_size, value_name = "SIZE")]
+    #[arg(help_heading = "Timeouts and limits", long, default_value = "64M", value_parser = parse_size, value_name = "SIZE")]
     max_body: u64,
 
     /// Connect elsewhere: HOST:PORT:ADDRESS:PORT, empty parts match or keep anything
-    #[arg(long, value_name = "RULE")]
+    #[arg(help_heading = "Connection", long, value_name = "RULE")]
     connect_to: Vec<ConnectTo>,
     /// Connect to a unix socket
-    #[arg(long, value_name = "PATH", conflicts_with = "connect_to")]
+    #[arg(
+        help_heading = "Connection",
+        long,
+        value_name = "PATH",
+        conflicts_with = "connect_to"
+    )]
     unix_socket: Option<PathBuf>,
     /// Trust the certificates in this PEM file instead of the machine's
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Connection", long, value_name = "FILE")]
     cacert: Option<PathBuf>,
     /// Accept any certificate
-    #[arg(short = 'k', long)]
+    #[arg(help_heading = "Connection", short = 'k', long)]
     insecure: bool,
     /// Name to ask for and to expect in the certificate
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = "Connection", long, value_name = "NAME")]
     server_name: Option<String>,
 
     /// Seed of all random numbers
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(help_heading = "Output", long, default_value_t = 0, value_name = "N")]
     seed: u64,
     /// Write the latencies as an HdrHistogram log
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Output", long, value_name = "FILE")]
     hdr: Option<PathBuf>,
     /// Write one JSON line a request
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Output", long, value_name = "FILE")]
     events: Option<PathBuf>,
     /// Form of the report
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(help_heading = "Output", long, value_enum, default_value_t)]
     format: Format,
     /// Write the report to a file instead of stdout
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(help_heading = "Output", short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Send one request, print it and its decoded reply, and stop
-    #[arg(long)]
+    #[arg(help_heading = "Output", long)]
     debug: bool,
 }
 
