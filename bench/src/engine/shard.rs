@@ -219,7 +219,8 @@ impl<'r> Shard<'r> {
     fn stop_sending(&mut self, now: Nanos) {
         let drain = self.window.cut_at.saturating_sub(self.window.end);
         self.window.stopping = true;
-        self.window.cut_at = now.saturating_add(drain);
+        // A thread that notices the end late has no longer drain for it.
+        self.window.cut_at = now.saturating_add(drain).min(self.window.cut_at);
         let early = now < self.window.end;
         self.window.end = now.min(self.window.end);
         self.io.delta.sending = false;
