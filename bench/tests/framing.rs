@@ -34,7 +34,8 @@ fn brief(url: &str, args: &[&str]) -> Value {
     report
 }
 
-/// The same, and no request has failed. Of the 30 arrivals a busy machine may not come to the last.
+/// The same, and nothing failed. On a loaded machine the last arrivals may find no connection free
+/// in time; all 30 are accounted for.
 #[track_caller]
 fn clean(url: &str, args: &[&str]) -> Value {
     let report = brief(url, args);
@@ -44,14 +45,17 @@ fn clean(url: &str, args: &[&str]) -> Value {
         .map(|(kind, _)| samples(&report, kind))
         .collect();
     assert!(seen.is_empty(), "{args:?}: {seen:?} {texts:?}");
-    let sent = count(&report, "/requests");
-    assert!(sent > 0, "{args:?}: {report:#}");
-    assert_eq!(
-        sent + count(&report, "/dropped"),
-        30,
-        "{args:?}: {report:#}"
-    );
+    arrived(&report);
     report
+}
+
+/// How many of the 30 arrivals were sent: nearly all.
+#[track_caller]
+fn arrived(report: &Value) -> u64 {
+    let requests = count(report, "/requests");
+    assert_eq!(requests + count(report, "/dropped"), 30, "{report:#}");
+    assert!(requests >= 20, "{report:#}");
+    requests
 }
 
 fn gzip(data: &[u8]) -> Vec<u8> {
@@ -145,7 +149,7 @@ fn every_framing_is_read_without_an_error() {
         ),
         (reply("200 OK", "Connection: close\r\n", json), BODY, false),
     ];
-    support::side_by_side(rows, 3, |(bytes, args, keeps)| {
+    support::side_by_side(rows, 6, |(bytes, args, keeps)| {
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned();
         let target = Target::start(move |conn| {
             loop {
@@ -161,7 +165,7 @@ fn every_framing_is_read_without_an_error() {
         if keeps {
             assert!(opened <= 4, "{shown}: {opened} connections");
         } else {
-            assert_eq!(opened, count(&report, "/requests"), "{shown}");
+            assert_eq!(opened, arrived(&report), "{shown}");
         }
         assert_eq!(target.accepted() as u64, opened, "{shown}");
     });
@@ -245,8 +249,10 @@ fn bodies_wait_for_100_continue_and_not_for_ever() {
     let mut refused = args.to_vec();
     refused.extend(["--status", "417"]);
     let report = clean(&target.url(), &refused);
-    let opened = count(&report, "/generator/connections_opened");
-    assert_eq!(opened, count(&report, "/requests"));
+    assert_eq!(
+        count(&report, "/generator/connections_opened"),
+        arrived(&report)
+    );
 }
 
 #[test]
@@ -308,8 +314,7 @@ fn unix_sockets_ipv6_and_other_addresses_are_reached() {
     });
     let rule = format!("app.example:81:127.0.0.1:{}", target.address.port());
     let report = clean("http://app.example:81/", &["--connect-to", &rule]);
-    let asked = hosts.load(Ordering::SeqCst) as u64;
-    assert_eq!(asked, count(&report, "/requests"));
+    assert_eq!(hosts.load(Ordering::SeqCst) as u64, arrived(&report));
 
     if let Ok(listener) = std::net::TcpListener::bind("[::1]:0") {
         let target = Target::on(listener, always(reply("200 OK", "", "six")));
@@ -358,14 +363,16 @@ fn a_target_that_is_absent_is_refused_and_asked_again_politely() {
     let (_kept, address) = nobody();
     let url = format!("http://{address}/");
     let report = brief(&url, &[]);
-    let all = count(&report, "/requests");
-    assert_eq!(kinds(&report), [("connection-refused".to_owned(), all)]);
+    assert_eq!(
+        kinds(&report),
+        [("connection-refused".to_owned(), arrived(&report))]
+    );
     assert!(samples(&report, "connection-refused")[0].contains("refused"));
     assert_eq!(report["failures"][0], "no request succeeded");
     // In the closed model each user waits before it tries again.
     let report = run(&[&url, "--connections", "10", "--duration", "1s"]).report();
     let errors = count(&report, "/errors");
-    assert!((50..=110).contains(&errors), "{errors} refused connections");
+    assert!((40..=110).contains(&errors), "{errors} refused connections");
     assert!(samples(&report, "connection-refused").len() == 3);
     let missing = run(&[
         "http://h/",
@@ -441,7 +448,7 @@ fn bytes_that_nobody_asked_for_close_an_idle_connection() {
     let report = ran.report();
     assert_eq!((kinds(&report), ran.code), (vec![], 0), "{report:#}");
     let unsolicited = count(&report, "/generator/unsolicited");
-    assert!((8..=10).contains(&unsolicited), "{unsolicited}");
+    assert!((6..=10).contains(&unsolicited), "{unsolicited}");
     // Each of them costs the connection it came on.
     assert!(count(&report, "/generator/connections_opened") >= unsolicited);
 }
@@ -452,7 +459,7 @@ fn a_target_that_dies_and_comes_back_is_found_again() {
     let serve = |alive: &Arc<AtomicBool>| {
         let alive = Arc::clone(alive);
         move |conn: &mut Conn| {
-            conn.wire.patience(Some(Duration::from_millis(20)));
+            conn.wire.patience(Some(Duration::from_secs(2)));
             while alive.load(Ordering::SeqCst) {
                 conn.request()?;
                 conn.say(reply("200 OK", "", "alive"))?;
@@ -522,10 +529,9 @@ fn a_reply_of_another_type_says_what_is_wrong() {
     for body in wrong {
         let target = Target::start(always(reply("200 OK", "", body)));
         let report = brief(&target.url(), &args);
-        let all = count(&report, "/requests");
         assert_eq!(
             kinds(&report),
-            [("bad-message".to_owned(), all)],
+            [("bad-message".to_owned(), arrived(&report))],
             "{body:?}"
         );
         let text = &samples(&report, "bad-message")[0];

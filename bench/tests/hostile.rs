@@ -388,7 +388,7 @@ fn body_rows() -> Vec<Row> {
             "exceeds 100000",
             endless(
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-                b"5\r\nabcde\r\n",
+                b"28\r\nan endless body in chunks of forty bytes\r\n",
             ),
         ),
         row(

@@ -80,16 +80,16 @@ fn reports_of_every_kind_of_run_follow_the_schema() {
             1,
         ),
     ];
-    for (what, url, args, code) in rows {
-        let mut all = vec![*url];
+    support::side_by_side(rows.to_vec(), 4, |(what, url, args, code)| {
+        let mut all = vec![url];
         if !args.contains(&"--duration") {
             all.extend(["--duration", "300ms"]);
         }
-        all.extend(*args);
+        all.extend(args);
         let ran = run(&all);
-        assert_eq!(ran.code, *code, "{what}: {ran:?}");
+        assert_eq!(ran.code, code, "{what}: {ran:?}");
         check(what, &ran.report());
-    }
+    });
     let mut command = isukit();
     command.args(["run", &fine.url(), "--duration", "30s", "--format", "json"]);
     let process = spawn(command);

