@@ -16,6 +16,8 @@ pub struct Expect {
     pub message: Option<Message>,
     /// Conditions.
     pub checks: Vec<Check>,
+    /// Decompress every body, though nothing else looks at it.
+    pub decompress: bool,
 }
 
 impl Default for Expect {
@@ -24,6 +26,7 @@ impl Default for Expect {
             statuses: vec![200..=399],
             message: None,
             checks: Vec::new(),
+            decompress: false,
         }
     }
 }
@@ -34,7 +37,7 @@ const EXCERPT_BYTES: usize = 120;
 impl Expect {
     /// Whether bodies have to be kept for it.
     pub fn needs_body(&self) -> bool {
-        self.message.is_some() || !self.checks.is_empty()
+        self.message.is_some() || !self.checks.is_empty() || self.decompress
     }
 
     /// Hold a reply against the expectations.

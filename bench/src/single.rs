@@ -7,9 +7,16 @@ use crate::expect::Expect;
 use crate::http1::Want;
 use crate::http1::request::Request;
 
-/// A user whose connection could not be made tries again after this long: 100 ms. Without it a
-/// closed model would count a million refused connections a minute and learn nothing.
-const RETRY_AFTER: Nanos = 100_000_000;
+/// The longest pause of a user whose calls fail one after the other: 100 ms.
+///
+/// Without pauses a closed model would count a million refused connections a minute and learn
+/// nothing from them. They begin at 1 ms and double, so that a single failure costs little.
+const LONGEST_PAUSE: Nanos = 100_000_000;
+
+/// How long to wait after so many failures in a row.
+fn pause_after(failures: u32) -> Nanos {
+    (1_000_000 << failures.saturating_sub(1).min(10)).min(LONGEST_PAUSE)
+}
 
 /// What all users of the run share.
 #[derive(Debug)]
@@ -30,6 +37,8 @@ pub struct SingleBehaviour(pub Arc<Single>);
 struct SingleUser {
     single: Arc<Single>,
     number: u64,
+    /// Calls in a row that got no reply.
+    failures: u32,
 }
 
 impl Behaviour for SingleBehaviour {
@@ -37,6 +46,7 @@ impl Behaviour for SingleBehaviour {
         Box::new(SingleUser {
             single: Arc::clone(&self.0),
             number,
+            failures: 0,
         })
     }
 }
@@ -75,13 +85,33 @@ impl User for SingleUser {
         match wake {
             Wake::Start { due_at } => self.send(cx, due_at),
             Wake::Reply(reply) => {
+                self.failures = 0;
                 cx.judge(&reply, &self.single.expect.judge(&reply));
                 self.go_on(cx)
             }
-            Wake::Failed(kind) if kind.is_connect() && self.single.repeat && cx.running() => {
-                Next::Until(cx.now() + RETRY_AFTER)
+            // A timeout was pause enough.
+            Wake::Failed(kind) if kind.is_timeout() => self.go_on(cx),
+            Wake::Failed(_) if self.single.repeat && cx.running() => {
+                self.failures = self.failures.saturating_add(1);
+                Next::Until(cx.now() + pause_after(self.failures))
             }
-            Wake::Failed(_) | Wake::Timer => self.go_on(cx),
+            Wake::Failed(_) => Next::Done,
+            Wake::Timer => self.go_on(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let check = |failures, ms: u64| assert_eq!(pause_after(failures), ms * 1_000_000);
+        check(1, 1);
+        check(2, 2);
+        check(7, 64);
+        check(8, 100);
+        check(u32::MAX, 100);
     }
 }

@@ -517,18 +517,16 @@ fn what_cannot_be_done_is_said_at_once() {
 
 #[test]
 fn threads_that_cannot_start_end_the_run() {
-    // Room for a few hundred threads' stacks; files for a few epoll sets.
-    for (limit, threads) in [("-v 1500000", "1000"), ("-n 20", "30")] {
-        let mut command = Command::new("sh");
-        let script = format!("ulimit {limit}; exec \"$0\" \"$@\"");
-        command.args(["-c", &script, env!("CARGO_BIN_EXE_isukit")]);
-        command.args(["run", "http://127.0.0.1:9/", "--duration", "200ms"]);
-        command.args(["--connections", "1000", "--threads", threads]);
-        let ran = finish(spawn(command));
-        assert_eq!(ran.code, 2, "{ran:?}");
-        assert!(ran.took < Duration::from_secs(2) + MARGIN, "{ran:?}");
-        assert!(ran.stderr.contains("a load thread failed"), "{ran:?}");
-    }
+    // Files for a few epoll sets. (A limit on memory would end threads inside the standard library.)
+    let mut command = Command::new("sh");
+    let script = "ulimit -n 20; exec \"$0\" \"$@\"";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_isukit")]);
+    command.args(["run", "http://127.0.0.1:9/", "--duration", "200ms"]);
+    command.args(["--connections", "1000", "--threads", "30"]);
+    let ran = finish(spawn(command));
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.took < Duration::from_secs(2) + MARGIN, "{ran:?}");
+    assert!(ran.stderr.contains("a load thread failed"), "{ran:?}");
 }
 
 #[test]

@@ -453,6 +453,7 @@ fn expectations(args: &RunArgs) -> Result<(Option<Message>, Expect)> {
             statuses: args.status.0.clone(),
             message: reply,
             checks,
+            decompress: args.compressed,
         },
     ))
 }

@@ -93,19 +93,22 @@ impl Collector {
         self.series.last()
     }
 
-    /// Counts for a second that is already in the series.
+    /// Counts for a second that the series has passed.
     fn amend(&mut self, delta: &Delta) {
-        if let Some(point) = self
+        let late = point(delta.second, delta);
+        match self
             .series
-            .iter_mut()
-            .rev()
-            .find(|point| point.second == delta.second)
+            .binary_search_by_key(&delta.second, |point| point.second)
         {
-            point.requests += delta.requests();
-            point.errors += delta.errors();
-            point.timeouts += delta.timeouts();
-            point.sent += delta.sent;
-            point.late += delta.late;
+            Ok(at) => {
+                let point = &mut self.series[at];
+                point.requests += late.requests;
+                point.errors += late.errors;
+                point.timeouts += late.timeouts;
+                point.sent += late.sent;
+                point.late += late.late;
+            }
+            Err(at) => self.series.insert(at, late),
         }
     }
 
@@ -190,6 +193,23 @@ mod tests {
             [7, 1]
         );
         assert_eq!(totals.all.requests(), 8);
+    }
+
+    #[test]
+    fn a_late_hand_over_is_not_lost() {
+        let mut collector = Collector::new(1, 1);
+        for second in [0, 3] {
+            collector.add(&delta(0, second, 1));
+        }
+        for second in [1, 3] {
+            assert_eq!(collector.add(&delta(0, second, 2)), None);
+        }
+        let series = collector.finish().1;
+        let seen: Vec<_> = series
+            .iter()
+            .map(|point| (point.second, point.requests))
+            .collect();
+        assert_eq!(seen, [(0, 1), (1, 2), (3, 3)]);
     }
 
     #[test]

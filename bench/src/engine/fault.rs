@@ -101,20 +101,6 @@ impl FaultKind {
             Self::ConnectTimeout | Self::FirstByteTimeout | Self::TotalTimeout | Self::Unfinished
         )
     }
-
-    /// Whether the request failed before any of it could be sent.
-    pub fn is_connect(self) -> bool {
-        matches!(
-            self,
-            Self::NotEncodable
-                | Self::Refused
-                | Self::Connect
-                | Self::ConnectTimeout
-                | Self::NoPorts
-                | Self::OpenFiles
-                | Self::Tls
-        )
-    }
 }
 
 /// One failure.
