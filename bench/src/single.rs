@@ -56,8 +56,8 @@ impl SingleUser {
     fn send(&self, cx: &mut Cx<'_>, due_at: Nanos) -> Next {
         let single = &*self.single;
         let want = Want {
-            head_request: single.request.is_head(),
             body: single.expect.needs_body(),
+            ..Want::default()
         };
         let call = Call {
             step: StepId(0),

@@ -60,10 +60,9 @@ impl User for OneShotUser {
         let shot = &*self.0;
         match wake {
             Wake::Start { due_at } => {
-                let head_request = shot.single.request.is_head();
                 let want = Want {
-                    head_request,
                     body: true,
+                    ..Want::default()
                 };
                 let call = Call {
                     step: StepId(0),

@@ -65,9 +65,11 @@ impl<'c> Cx<'c> {
 
     /// Render `request`, with slots filled for user `user`, and send it; see [`Self::call`].
     ///
-    /// `call.bytes` and `call.first_part` are set here.
+    /// What follows from the request is set here: `call.bytes`, `call.first_part` and
+    /// `call.want.head_request`.
     #[inline]
-    pub fn send(&mut self, request: &Request, user: u64, call: Call<'_>) {
+    pub fn send(&mut self, request: &Request, user: u64, mut call: Call<'_>) {
+        call.want.head_request = request.is_head();
         let first_part = |head_len: usize, whole: usize| {
             if request.expects_continue() {
                 head_len

@@ -49,6 +49,17 @@ pub(super) struct Active {
 }
 
 impl Active {
+    #[inline]
+    fn new(seat: u32, call: &Call<'_>) -> Self {
+        Self {
+            seat,
+            step: call.step,
+            want: call.want,
+            due_at: call.due_at,
+            sent_at: None,
+        }
+    }
+
     pub(super) fn timing(&self, done_at: Nanos) -> Timing {
         Timing {
             due_at: self.due_at,
@@ -243,13 +254,7 @@ impl Io {
 
     /// Send a call for the user in `seat`.
     pub(super) fn call(&mut self, seat: u32, call: &Call<'_>) {
-        let active = Active {
-            seat,
-            step: call.step,
-            want: call.want,
-            due_at: call.due_at,
-            sent_at: None,
-        };
+        let active = Active::new(seat, call);
         self.live_calls += 1;
         match self.idle.pop() {
             Some(slot) => self.send_on(slot, active, call),
@@ -556,13 +561,7 @@ impl Io {
 
     /// Count a call that could not even be encoded.
     pub(super) fn fail_unsent(&mut self, seat: u32, call: &Call<'_>, fault: Fault) {
-        let active = Active {
-            seat,
-            step: call.step,
-            want: call.want,
-            due_at: call.due_at,
-            sent_at: None,
-        };
+        let active = Active::new(seat, call);
         self.count_failure(active, fault);
     }
 
