@@ -138,6 +138,10 @@ fn an_unknown_type_names_the_nearest() {
         error("eam"),
         "no message type eam; did you mean shop.v1.Team?"
     );
+    assert_eq!(
+        error("shop.v1.Taem"),
+        "no message type shop.v1.Taem; did you mean shop.v1.Team?"
+    );
     assert_eq!(error("Zebra"), "no message type Zebra; check the schema");
     assert_eq!(
         error("Member"),
