@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use isukit_proto::{JsonParseOptions, Message, Schema, SlotValue};
+use isukit_proto::{JsonOptions, JsonParseOptions, Message, Schema, SlotValue};
 
 fn schema_of(files: &[(&str, &str)]) -> Result<Schema, String> {
     let dir = tempfile::tempdir().unwrap();
@@ -267,6 +267,128 @@ fn json_takes_what_the_mapping_allows() {
     team.from_json(br#"{"other": [{"x": 1}], "id": 2}"#, &lenient, &mut out)
         .unwrap();
     assert_eq!(out, [0x08, 0x02]);
+}
+
+#[test]
+fn plain_integers_are_numbers_but_for_keys() {
+    let source = r#"
+syntax = "proto3";
+package wide;
+import "google/protobuf/wrappers.proto";
+import "google/protobuf/struct.proto";
+message Wide {
+  int64 a = 1; uint64 b = 2; sint64 c = 3; fixed64 d = 4; sfixed64 e = 5;
+  repeated uint64 list = 6;
+  map<uint64, int64> map = 7;
+  map<string, sint64> names = 8;
+  google.protobuf.UInt64Value wrapped = 9;
+  google.protobuf.Int64Value other = 10;
+  google.protobuf.Value value = 11;
+  optional int64 maybe = 12;
+  map<sint64, bool> keys = 13;
+}
+"#;
+    let wide = schema_of(&[("wide.proto", source)])
+        .unwrap()
+        .message("Wide")
+        .unwrap();
+    let check = |json: &str, defaults: bool, plain: &str, quoted: &str| {
+        let mut wire = Vec::new();
+        wide.from_json(json.as_bytes(), &JsonParseOptions::new(), &mut wire)
+            .unwrap();
+        for (plainly, expected) in [(true, plain), (false, quoted)] {
+            let options = JsonOptions::new()
+                .plain_integers(plainly)
+                .defaults(defaults);
+            let mut out = Vec::new();
+            wide.to_json(&wire, &options, &mut out).unwrap();
+            assert_eq!(String::from_utf8(out.clone()).unwrap(), expected);
+            let mut again = Vec::new();
+            wide.from_json(&out, &JsonParseOptions::new(), &mut again)
+                .unwrap();
+            assert_eq!(again, wire, "{expected}");
+        }
+    };
+    check(
+        r#"{"a":-9223372036854775808,"b":18446744073709551615,"c":-1,"d":"18446744073709551615","e":9007199254740993}"#,
+        false,
+        r#"{"a":-9223372036854775808,"b":18446744073709551615,"c":-1,"d":18446744073709551615,"e":9007199254740993}"#,
+        r#"{"a":"-9223372036854775808","b":"18446744073709551615","c":"-1","d":"18446744073709551615","e":"9007199254740993"}"#,
+    );
+    check(
+        r#"{"list":[0,18446744073709551615],"map":{"18446744073709551615":-1},"names":{"1":1},"keys":{"-5":true}}"#,
+        false,
+        r#"{"list":[0,18446744073709551615],"map":{"18446744073709551615":-1},"names":{"1":1},"keys":{"-5":true}}"#,
+        r#"{"list":["0","18446744073709551615"],"map":{"18446744073709551615":"-1"},"names":{"1":"1"},"keys":{"-5":true}}"#,
+    );
+    check(
+        r#"{"wrapped":18446744073709551615,"other":0,"value":1,"maybe":0}"#,
+        false,
+        r#"{"wrapped":18446744073709551615,"other":0,"value":1.0,"maybe":0}"#,
+        r#"{"wrapped":"18446744073709551615","other":"0","value":1.0,"maybe":"0"}"#,
+    );
+    check(
+        "{}",
+        true,
+        r#"{"a":0,"b":0,"c":0,"d":0,"e":0,"list":[],"map":{},"names":{},"keys":{}}"#,
+        r#"{"a":"0","b":"0","c":"0","d":"0","e":"0","list":[],"map":{},"names":{},"keys":{}}"#,
+    );
+}
+
+/// What is rendered is what the same values encode to, however long they are and wherever they stand.
+#[test]
+fn templates_of_every_length() {
+    let team = team();
+    let forms = [
+        r#"{"id":ID,"name":NAME,"color":"RED"}"#,
+        r#"{"name":NAME,"members":[{"id":ID,"name":NAME},{"name":NAME}],"labels":{"3":NAME},"ratio":0.5}"#,
+        r#"{"members":[{"id":7,"name":"a literal that is longer than sixteen bytes","age":3},{"age":AGE}],"id":ID}"#,
+        r#"{"plain":NAME,"name":"a NAMEd","id":ID}"#,
+    ];
+    let lengths = (0..40).chain([
+        62, 63, 64, 100, 110, 120, 127, 128, 129, 200, 255, 300, 20_000,
+    ]);
+    for length in lengths {
+        let name = "x".repeat(length);
+        for id in [
+            0,
+            1,
+            127,
+            128,
+            (1 << 42) - 1,
+            1 << 42,
+            1 << 56,
+            i64::MAX,
+            -1,
+            i64::MIN,
+        ] {
+            let age = id.unsigned_abs().min(u32::MAX.into());
+            for form in forms {
+                let holed = form
+                    .replace("\"a NAMEd\"", "\"a ${name}d\"")
+                    .replace("ID", "\"${id}\"")
+                    .replace("NAME", "\"${name}\"")
+                    .replace("AGE", "\"${age}\"");
+                let filled = form
+                    .replace("\"a NAMEd\"", &format!("\"a {name}d\""))
+                    .replace("ID", &id.to_string())
+                    .replace("NAME", &format!("\"{name}\""))
+                    .replace("AGE", &age.to_string());
+                let template = team.template(&holed).unwrap();
+                let value = |slot: &String| match slot.as_str() {
+                    "id" => SlotValue::I64(id),
+                    "age" => SlotValue::U64(age),
+                    _ => SlotValue::Str(&name),
+                };
+                let values: Vec<_> = template.slots().iter().map(value).collect();
+                let (mut ours, mut expected) = (vec![9], vec![9]);
+                template.render(&values, &mut ours).unwrap();
+                team.from_json(filled.as_bytes(), &JsonParseOptions::new(), &mut expected)
+                    .unwrap();
+                assert_eq!(ours, expected, "{filled}");
+            }
+        }
+    }
 }
 
 #[test]
