@@ -52,6 +52,18 @@ struct Large {
     items: Vec<Medium>,
 }
 
+/// What prost-build generates from `tests/protos`.
+#[allow(
+    clippy::all,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "generated"
+)]
+mod oracle {
+    include!("../tests/generated/oracle.v1.rs");
+}
+
 const PROTO: &str = r#"
 syntax = "proto3";
 package bench;
@@ -273,7 +285,7 @@ fn render(bencher: Bencher<'_, '_>, name: &str) {
         .counter(BytesCount::of_slice(&case.wire))
         .bench_local(|| {
             out.clear();
-            case.template.render(black_box(&values), &mut out)
+            case.template.render(black_box(&values), &mut out).is_ok()
         });
 }
 
@@ -286,15 +298,15 @@ fn render_by_prost_encode(bencher: Bencher<'_, '_>, name: &str) {
     match name {
         "small" => bencher.bench_local(|| {
             out.clear();
-            black_box(&small).encode(&mut out)
+            black_box(&small).encode(&mut out).is_ok()
         }),
         "medium" => bencher.bench_local(|| {
             out.clear();
-            black_box(&medium).encode(&mut out)
+            black_box(&medium).encode(&mut out).is_ok()
         }),
         _ => bencher.bench_local(|| {
             out.clear();
-            black_box(&large).encode(&mut out)
+            black_box(&large).encode(&mut out).is_ok()
         }),
     }
 }
@@ -309,6 +321,153 @@ fn render_by_dynamic(bencher: Bencher<'_, '_>, name: &str) {
             out.clear();
             black_box(&case.dynamic).encode(&mut out)
         });
+}
+
+/// A message of the test schema: what prost-build generates for it, and a template of it.
+struct Generated<M> {
+    prost: M,
+    template: Template,
+    values: Vec<SlotValue<'static>>,
+}
+
+/// Makes the template by putting placeholders in the place of values.
+fn generated<M: prost::Message>(
+    prost: M,
+    size: usize,
+    full: &str,
+    slots: &[(&str, &str, SlotValue<'static>)],
+) -> Generated<M> {
+    let dir = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/protos");
+    let schema = Schema::compile(&[dir]).expect("the schema compiles");
+    let message = schema.message(full).expect("a type of the schema");
+    let wire = prost.encode_to_vec();
+    assert_eq!(wire.len(), size);
+    let mut json = Vec::new();
+    message
+        .to_json(&wire, &JsonOptions::new(), &mut json)
+        .expect("valid wire bytes");
+    let mut json = String::from_utf8(json).expect("JSON is text");
+    for (text, name, _) in slots {
+        assert!(json.contains(text), "{text} in {json}");
+        json = json.replacen(text, &format!("\"${{{name}}}\""), 1);
+    }
+    let template = message.template(&json).expect("a template");
+    let value = |name: &String| {
+        let slot = slots.iter().find(|slot| slot.1 == name);
+        slot.expect("a slot").2
+    };
+    let values: Vec<_> = template.slots().iter().map(value).collect();
+    let mut out = Vec::new();
+    template.render(&values, &mut out).expect("values that fit");
+    assert_eq!(out, wire);
+    Generated {
+        prost,
+        template,
+        values,
+    }
+}
+
+const NUMBER: (&str, &str, SlotValue<'static>) = ("123456789", "seq", SlotValue::I64(123_456_789));
+
+/// 32 bytes, two slots.
+fn bytes_32() -> Generated<oracle::Inner> {
+    let text = "the name of one user...";
+    let prost = oracle::Inner {
+        n: 123_456_789,
+        text: text.to_owned(),
+        either: Some(oracle::inner::Either::Left(42)),
+        ..oracle::Inner::default()
+    };
+    let name = SlotValue::Str(text);
+    let slots = [NUMBER, ("\"the name of one user...\"", "name", name)];
+    generated(prost, 32, "oracle.v1.Inner", &slots)
+}
+
+/// 69 bytes, three slots, one of them in a nested message.
+fn bytes_69() -> Generated<oracle::Inner> {
+    let prost = oracle::Inner {
+        n: 123_456_789,
+        text: "one user of a team".to_owned(),
+        deeper: Some(Box::new(oracle::Inner {
+            n: 987_654_321,
+            text: "a description of a team...".to_owned(),
+            ..oracle::Inner::default()
+        })),
+        list: vec![1, 20, 300, 4000],
+        ..oracle::Inner::default()
+    };
+    let slots = [
+        NUMBER,
+        (
+            "\"one user of a team\"",
+            "name",
+            SlotValue::Str("one user of a team"),
+        ),
+        (
+            "\"a description of a team...\"",
+            "text",
+            SlotValue::Str("a description of a team..."),
+        ),
+    ];
+    generated(prost, 69, "oracle.v1.Inner", &slots)
+}
+
+/// 7 KB, two slots, both in the first of the items.
+fn bytes_7k() -> Generated<oracle::Batch> {
+    let item = oracle::Everything {
+        an_int64: 123_456_789,
+        a_string: "0123456789abcdef".to_owned(),
+        inner: Some(bytes_69().prost),
+        ..oracle::Everything::default()
+    };
+    let prost = oracle::Batch {
+        items: vec![item; 73],
+    };
+    let slots = [
+        ("\"123456789\"", NUMBER.1, NUMBER.2),
+        (
+            "\"0123456789abcdef\"",
+            "token",
+            SlotValue::Str("0123456789abcdef"),
+        ),
+    ];
+    generated(prost, 7081, "oracle.v1.Batch", &slots)
+}
+
+fn render_one<M>(bencher: Bencher<'_, '_>, of: &Generated<M>) {
+    let mut out = Vec::with_capacity(1 << 16);
+    bencher.bench_local(|| {
+        out.clear();
+        of.template.render(black_box(&of.values), &mut out).is_ok()
+    });
+}
+
+fn encode_one<M: prost::Message>(bencher: Bencher<'_, '_>, of: &Generated<M>) {
+    let mut out = Vec::with_capacity(1 << 16);
+    bencher.bench_local(|| {
+        out.clear();
+        black_box(&of.prost).encode(&mut out).is_ok()
+    });
+}
+
+const REQUESTS: [&str; 3] = ["32 B", "69 B", "7 KB"];
+
+#[divan::bench(args = REQUESTS)]
+fn render_request(bencher: Bencher<'_, '_>, size: &str) {
+    match size {
+        "32 B" => render_one(bencher, &bytes_32()),
+        "69 B" => render_one(bencher, &bytes_69()),
+        _ => render_one(bencher, &bytes_7k()),
+    }
+}
+
+#[divan::bench(args = REQUESTS)]
+fn render_request_by_prost_encode(bencher: Bencher<'_, '_>, size: &str) {
+    match size {
+        "32 B" => encode_one(bencher, &bytes_32()),
+        "69 B" => encode_one(bencher, &bytes_69()),
+        _ => encode_one(bencher, &bytes_7k()),
+    }
 }
 
 #[divan::bench]

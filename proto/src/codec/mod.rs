@@ -8,6 +8,8 @@ pub(crate) mod json_write;
 pub(crate) mod path;
 pub(crate) mod path_parse;
 mod path_walk;
+mod render;
+mod room;
 mod slots;
 pub(crate) mod tables;
 pub(crate) mod template;
