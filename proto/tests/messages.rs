@@ -106,6 +106,14 @@ fn a_broken_source_names_file_line_column() {
         "{missing}"
     );
     assert!(Schema::from_descriptor_set(b"\xff\xff").is_err());
+    check(
+        &[(
+            "a.proto",
+            "syntax = \"proto3\";\nmessage A {\n  int32 x = 1;\n\n",
+        )],
+        "a.proto:3:15: ",
+        "reached end of file",
+    );
 }
 
 #[test]

@@ -34,12 +34,16 @@ pub(crate) fn sources(dirs: &[PathBuf], limits: &Limits) -> Result<DescriptorPoo
             dirs: dirs.join(", "),
         });
     }
-    let mut compiler = protox::Compiler::new(dirs).map_err(|error| placed(&error))?;
+    let mut compiler = protox::Compiler::new(dirs).map_err(|error| placed(&error, dirs))?;
     for file in &files {
-        compiler.open_file(file).map_err(|error| placed(&error))?;
+        compiler
+            .open_file(file)
+            .map_err(|error| placed(&error, dirs))?;
     }
     for name in WELL_KNOWN {
-        compiler.open_file(name).map_err(|error| placed(&error))?;
+        compiler
+            .open_file(name)
+            .map_err(|error| placed(&error, dirs))?;
     }
     Ok(compiler.descriptor_pool())
 }
@@ -88,7 +92,7 @@ fn collect(
 }
 
 /// The place out of the compiler's error, which only its debug form spells out: `FILE:LINE:COLUMN: CAUSE`.
-fn placed(error: &protox::Error) -> SchemaError {
+fn placed(error: &protox::Error, dirs: &[PathBuf]) -> SchemaError {
     let text = format!("{error:?}");
     let file = error.file().unwrap_or_default();
     let rest = text
@@ -98,6 +102,14 @@ fn placed(error: &protox::Error) -> SchemaError {
     let mut parts = rest.splitn(3, ':');
     let line = parts.next().and_then(|line| line.trim().parse().ok());
     let column = parts.next().and_then(|column| column.trim().parse().ok());
+    if let Some((line, column)) = unplaced(file, rest, dirs) {
+        return SchemaError::Source {
+            file: file.to_owned(),
+            line,
+            column,
+            cause: rest.trim().to_owned(),
+        };
+    }
     match (line, column, parts.next()) {
         (Some(line), Some(column), Some(cause)) if !file.is_empty() => SchemaError::Source {
             file: file.to_owned(),
@@ -114,6 +126,23 @@ fn placed(error: &protox::Error) -> SchemaError {
             cause: rest.trim().to_owned(),
         },
     }
+}
+
+/// Line and column of the two faults the compiler gives without them: a file that ends too early and
+/// one that is not UTF-8.
+fn unplaced(file: &str, cause: &str, dirs: &[PathBuf]) -> Option<(usize, usize)> {
+    let early = cause.ends_with("reached end of file");
+    if file.is_empty() || !early && !cause.ends_with("is not valid utf-8") {
+        return None;
+    }
+    let bytes = dirs.iter().find_map(|dir| fs::read(dir.join(file)).ok())?;
+    let before = match std::str::from_utf8(&bytes) {
+        Ok(text) => text.trim_end(),
+        Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).ok()?,
+    };
+    let last = before.rsplit('\n').next().unwrap_or(before);
+    let line = before.matches('\n').count() + 1;
+    Some((line, last.chars().count() + 1))
 }
 
 /// Reads an encoded `FileDescriptorSet`, adding what it imports from `google/protobuf`.
