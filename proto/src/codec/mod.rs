@@ -5,6 +5,7 @@ mod from_json_special;
 pub(crate) mod index;
 mod json_read;
 pub(crate) mod json_write;
+mod map_order;
 pub(crate) mod path;
 pub(crate) mod path_parse;
 mod path_walk;
