@@ -7,7 +7,7 @@ use divan::{Bencher, black_box};
 use isukit::check::{Check, Subject};
 use isukit::http1::limits::ReplyLimits;
 use isukit::http1::request::{Body, Request, SlotText, SlotValues};
-use isukit::http1::{Head, ReplyReader, Want};
+use isukit::http1::{Head, HeadCache, ReplyReader, Want};
 use isukit_analyze::latency::Latencies;
 use isukit_proto::{JsonParseOptions, Message, Schema};
 
@@ -57,10 +57,11 @@ fn reply_in_one_read(bencher: Bencher<'_, '_>) {
         body: true,
     };
     let mut reader = ReplyReader::default();
+    let mut heads = HeadCache::default();
     bencher.bench_local(|| {
         reader.reset();
         reader
-            .feed(black_box(&input), want, &ReplyLimits::default())
+            .feed(black_box(&input), want, &ReplyLimits::default(), &mut heads)
             .unwrap()
     });
 }
@@ -73,12 +74,13 @@ fn reply_in_two_reads(bencher: Bencher<'_, '_>) {
         body: true,
     };
     let mut reader = ReplyReader::default();
+    let mut heads = HeadCache::default();
     bencher.bench_local(|| {
         reader.reset();
         for piece in [&input[..400], &input[400..]] {
             black_box(
                 reader
-                    .feed(black_box(piece), want, &ReplyLimits::default())
+                    .feed(black_box(piece), want, &ReplyLimits::default(), &mut heads)
                     .unwrap(),
             );
         }

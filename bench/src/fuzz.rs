@@ -1,7 +1,7 @@
 //! Bodies of the fuzz targets: ordinary functions, so that stable Rust replays their corpora.
 
 use crate::http1::limits::ReplyLimits;
-use crate::http1::{Place, Progress, ReplyReader, Want, coding};
+use crate::http1::{HeadCache, Place, Progress, ReplyReader, Want, coding};
 
 /// Limits small enough for a fuzzer to reach them.
 const LIMITS: ReplyLimits = ReplyLimits {
@@ -23,11 +23,12 @@ pub fn reply(data: &[u8]) {
     };
     let size = usize::from(choice >> 2).max(1);
     let mut reader = ReplyReader::default();
+    let mut heads = HeadCache::default();
     while !rest.is_empty() {
         let (mut piece, after) = rest.split_at(size.min(rest.len()));
         rest = after;
         while !piece.is_empty() {
-            match reader.feed(piece, want, &LIMITS) {
+            match reader.feed(piece, want, &LIMITS, &mut heads) {
                 Err(_) => return,
                 Ok(Progress::More) => break,
                 Ok(Progress::Continue { consumed }) => piece = &piece[consumed..],

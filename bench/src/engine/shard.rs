@@ -22,7 +22,7 @@ use super::stream::ReadOutcome;
 use super::tally::Delta;
 use super::timers::TimerKey;
 use super::user::{Next, ReplyView, Wake};
-use crate::http1::{Done, Place, Progress, ReplyError, coding};
+use crate::http1::{Done, HeadCache, Place, Progress, ReplyError, coding};
 
 /// Reads are this large, and a reply that fits is never copied.
 const READ_BYTES: usize = 128 * 1024;
@@ -67,6 +67,7 @@ pub(super) struct Shard<'r> {
     unread: Vec<(u32, u32, bool)>,
     scratch: Scratch,
     read_buffer: Vec<u8>,
+    heads: HeadCache,
     inflated: Vec<u8>,
     meter: ThreadMeter,
     window: Window,
@@ -108,6 +109,7 @@ impl<'r> Shard<'r> {
             crowds: Vec::new(),
             unread: Vec::new(),
             read_buffer: vec![0; READ_BYTES],
+            heads: HeadCache::default(),
             inflated: Vec::new(),
             window: Window::default(),
             active_users: 0,
@@ -516,7 +518,10 @@ impl<'r> Shard<'r> {
             };
             let want = active.want;
             connection.saw_first_byte();
-            match connection.reader.feed(input, want, &self.plan.limits) {
+            match connection
+                .reader
+                .feed(input, want, &self.plan.limits, &mut self.heads)
+            {
                 Ok(Progress::More) => return,
                 Ok(Progress::Continue { consumed }) => {
                     input = &input[consumed..];

@@ -10,5 +10,5 @@ mod reader;
 pub mod request;
 pub mod target;
 
-pub use head::{Coding, Codings, Head, HeadError, header_values};
+pub use head::{Coding, Codings, Head, HeadCache, HeadError, header_values};
 pub use reader::{Done, Place, Progress, Reply, ReplyError, ReplyReader, Want};

@@ -8,7 +8,7 @@ use std::ops::Range;
 use memchr::memmem;
 use thiserror::Error;
 
-use super::head::{Codings, Head, HeadError, excerpt};
+use super::head::{Codings, Head, HeadCache, HeadError, excerpt};
 use super::limits::{CHUNK_LINE_BYTES, INTERIM_REPLIES, ReplyLimits};
 
 /// A reply that cannot be read to its end. Each variant is an error kind of its own in a report.
@@ -210,7 +210,7 @@ impl ReplyReader {
         }
     }
 
-    /// Take the next bytes of the connection.
+    /// Take the next bytes of the connection. `heads` may serve any number of readers.
     ///
     /// After [`Progress::Done`] call [`Self::reset`] before feeding what follows.
     ///
@@ -222,10 +222,11 @@ impl ReplyReader {
         input: &[u8],
         want: Want,
         limits: &ReplyLimits,
+        heads: &mut HeadCache,
     ) -> Result<Progress, ReplyError> {
         // The whole reply in one read: nothing is copied.
         if self.is_fresh()
-            && let Some(head) = Head::parse(input)?
+            && let Some(head) = heads.parse(input)?
             && head.status >= 200
             && head.len <= limits.head_bytes
             && !head.chunked

@@ -25,6 +25,7 @@ fn tight() -> ReplyLimits {
 /// Feed `bytes` in pieces of the given sizes (cycled), then close the connection.
 fn read(bytes: &[u8], pieces: &[usize], want: Want, close: bool) -> Seen {
     let mut reader = ReplyReader::default();
+    let mut heads = HeadCache::default();
     let mut seen = Seen {
         replies: Vec::new(),
         continues: 0,
@@ -37,7 +38,7 @@ fn read(bytes: &[u8], pieces: &[usize], want: Want, close: bool) -> Seen {
         let (mut piece, after) = rest.split_at(size);
         rest = after;
         while !piece.is_empty() {
-            match reader.feed(piece, want, &tight()) {
+            match reader.feed(piece, want, &tight(), &mut heads) {
                 Ok(Progress::More) => break,
                 Ok(Progress::Continue { consumed }) => {
                     seen.continues += 1;
