@@ -78,7 +78,8 @@ impl Expect {
                 Ok(false) => {
                     let seen = check.explain(&subject);
                     if seen.is_empty() {
-                        format!("`{}` does not hold", check.expression())
+                        let body = excerpt(reply.body);
+                        format!("`{}` does not hold; body: {body}", check.expression())
                     } else {
                         format!("`{}` does not hold: {seen}", check.expression())
                     }

@@ -18,14 +18,14 @@ const OWN_LAG_NS: u64 = 1_000_000;
 /// A rate counts as met when at least this share of the arrivals was sent and answered.
 const RATE_MET: f64 = 0.99;
 
-/// And when no more than this share of them was sent late.
+/// And when no more than this share of them was sent late, or ten where that is more.
 const LATE_ALLOWED: f64 = 0.01;
 
 /// What limited the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Limit {
-    /// The target, or the network to it: more load would not have led to more replies.
+    /// The target, the network to it, or how many connections wait for it; the evidence says more.
     ServerLimited,
     /// This machine or this process: the figures are a lower bound for the target.
     GeneratorLimited,
@@ -92,7 +92,11 @@ pub fn judge(totals: &Totals, rate: Option<f64>) -> Verdict {
     let limit = match rate {
         None => {
             if !failed {
-                evidence.push("every connection was waiting for the target".to_owned());
+                evidence.push(
+                    "every connection was waiting for the target; more --connections may give \
+                     more, until only the latency grows"
+                        .to_owned(),
+                );
             }
             Limit::ServerLimited
         }
@@ -157,8 +161,8 @@ fn judge_rate(totals: &Totals, rate: f64, evidence: &mut Vec<String>) -> Limit {
     let all = &totals.all;
     let arrivals = (all.sent + all.dropped).max(1);
     let answered = all.requests().saturating_sub(all.errors());
-    let late = all.late as f64 / arrivals as f64;
-    let met = answered as f64 >= RATE_MET * arrivals as f64 && late <= LATE_ALLOWED;
+    let late = all.late as f64 > (LATE_ALLOWED * arrivals as f64).max(10.0);
+    let met = answered as f64 >= RATE_MET * arrivals as f64 && !late;
     evidence.push(format!(
         "{} of {} arrivals at {rate}/s were answered without error, {} sent late, {} never sent",
         format_count(answered),
@@ -169,8 +173,15 @@ fn judge_rate(totals: &Totals, rate: f64, evidence: &mut Vec<String>) -> Limit {
     if met {
         return Limit::TargetRateMet;
     }
-    if late > LATE_ALLOWED || all.dropped > 0 {
-        evidence.push("they were late because every connection was waiting for the target".into());
+    if late || all.dropped > 0 {
+        let (_, service) = all.distributions();
+        let needed = (rate * service.mean_ns() / 1e9).ceil().max(1.0);
+        evidence.push(format!(
+            "they were late because every connection was waiting for the target: at its mean \
+             service time of {} this rate keeps {needed:.0} busy, so raise --connections or make \
+             the target faster",
+            format_ns(service.mean_ns())
+        ));
     }
     Limit::ServerLimited
 }

@@ -375,7 +375,6 @@ fn thresholds_decide_the_exit_code() {
         ("p50 < 1us", 1),
         ("rps > 1000000", 1),
         ("GET /: requests > 10", 0),
-        ("GET /elsewhere: p99 < 10s", 1),
     ] {
         let args = [
             &url,
@@ -431,6 +430,13 @@ fn what_cannot_be_done_is_said_at_once() {
         (&[url, "--connections", "0"], &["--connections"]),
         (&[url, "--threads", "0"], &["--threads"]),
         (&[url, "--rate", "-5"], &["--rate must be above 0"]),
+        (&[url, "--status", "399-200"], &["holds no status"]),
+        (
+            &[url, "--threshold", "GET /elsewhere: p99 < 10s"],
+            &["there is no step `GET /elsewhere`"],
+        ),
+        (&[url, "-H", "X-N: ${seq}"], &["`X-N` has a slot"]),
+        (&["http://h${seq}/"], &["the URL's host has a slot"]),
         (&[url, "--rate", "NaN"], &["--rate"]),
         (
             &[url, "--rate", "0.01", "--duration", "1s"],
@@ -513,6 +519,53 @@ fn what_cannot_be_done_is_said_at_once() {
         }
         assert!(!ran.stderr.contains("panicked"), "{args:?}: {}", ran.stderr);
     }
+}
+
+#[test]
+fn a_full_disk_does_not_cost_the_report() {
+    let target = Target::start(always(reply("200 OK", "", "")));
+    for option in ["--events", "--hdr"] {
+        let url = target.url();
+        let args = [
+            &url,
+            "--rate",
+            "50",
+            "--duration",
+            "300ms",
+            option,
+            "/dev/full",
+        ];
+        let ran = run(&args);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.stderr.contains("cannot write /dev/full"), "{ran:?}");
+        assert!(count(&ran.report(), "/requests") > 0);
+    }
+}
+
+#[test]
+fn a_reply_that_came_after_the_end_is_no_part_of_the_rate() {
+    let target = Target::start(|conn| {
+        loop {
+            conn.request()?;
+            sleep(Duration::from_millis(600));
+            conn.say(reply("200 OK", "", ""))?;
+        }
+    });
+    let url = target.url();
+    let args = [
+        &url,
+        "--connections",
+        "4",
+        "--duration",
+        "300ms",
+        "--threshold",
+        "rps > 1",
+    ];
+    let ran = run(&args);
+    let report = ran.report();
+    assert_eq!(ran.code, 1, "{report:#}");
+    assert_eq!(count(&report, "/requests"), 4, "{report:#}");
+    assert_eq!(report["rps"], 0.0, "{report:#}");
 }
 
 #[test]

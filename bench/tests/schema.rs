@@ -53,12 +53,6 @@ fn reports_of_every_kind_of_run_follow_the_schema() {
             &["--rate", "50", "--threshold", "p50 < 1us"],
             1,
         ),
-        (
-            "unknown step",
-            &fine.url(),
-            &["--rate", "50", "--threshold", "x: p50 < 1s"],
-            1,
-        ),
         ("errors", &broken.url(), &["--rate", "50"], 1),
         (
             "silence",

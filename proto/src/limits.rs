@@ -30,6 +30,8 @@ pub struct Limits {
     pub descriptor_bytes: usize,
     /// `.proto` files found below the directories of one schema. Default 10,000.
     pub proto_files: usize,
+    /// Bytes of one `.proto` file. Default 16 MiB.
+    pub proto_file_bytes: u64,
     /// Directory levels searched below each import root. Default 32.
     pub directory_depth: usize,
 }
@@ -67,6 +69,7 @@ impl Default for Limits {
             template_slots: 256,
             descriptor_bytes: 64 << 20,
             proto_files: 10_000,
+            proto_file_bytes: 16 << 20,
             directory_depth: 32,
         }
     }

@@ -357,3 +357,19 @@ fn quadratic_and_exponential_inputs_end() {
         Ok(())
     );
 }
+
+#[test]
+fn sources_that_have_no_end_are_not_read() {
+    let folder = std::env::temp_dir().join(format!("isukit-sources-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("a.proto"), "syntax = \"proto3\"; message A {}").unwrap();
+    std::os::unix::fs::symlink("/dev/zero", folder.join("endless.proto")).unwrap();
+    let compiled = isukit_proto::Schema::compile(std::slice::from_ref(&folder));
+    let huge = std::fs::File::create(folder.join("huge.proto")).unwrap();
+    huge.set_len((16 << 20) + 1).unwrap();
+    let refused = isukit_proto::Schema::compile(std::slice::from_ref(&folder));
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(compiled.unwrap().message("A").is_ok());
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("bytes in one .proto file"), "{error}");
+}

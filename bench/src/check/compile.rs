@@ -1,9 +1,10 @@
 //! Conditions compiled to walks over the wire bytes.
 
 use cel::common::ast::operators as op;
-use cel::common::ast::{CallExpr, Expr, LiteralValue};
+use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
 use isukit_proto::{FieldKind, FieldPath, Message, Segment, Value};
 
+use super::interpret::Interpreted;
 use super::{CheckError, Subject};
 
 /// A comparison.
@@ -45,6 +46,8 @@ pub(super) enum Node {
     },
     Truth(Operand),
     Has(FieldPath),
+    /// A part that needs the whole language.
+    Interpreted(Interpreted),
 }
 
 /// What an operand is, as far as comparing goes.
@@ -85,17 +88,18 @@ impl Type {
     }
 }
 
-/// Compile `expr`; `None` when it needs the interpreter.
+/// Compile `expr`, leaving what needs the whole language to the interpreter, clause by clause: so
+/// a clause means the same whatever stands beside it.
 pub(super) fn compile(
     expression: &str,
-    expr: &Expr,
+    expr: &IdedExpr,
     message: Option<&Message>,
-) -> Result<Option<Node>, CheckError> {
+) -> Result<Node, CheckError> {
     Compiler {
         expression,
         message,
     }
-    .node(expr)
+    .whole(expr)
 }
 
 struct Compiler<'c> {
@@ -104,6 +108,13 @@ struct Compiler<'c> {
 }
 
 impl Compiler<'_> {
+    fn whole(&self, expr: &IdedExpr) -> Result<Node, CheckError> {
+        match self.node(&expr.expr)? {
+            Some(node) => Ok(node),
+            None => Interpreted::new(self.expression, expr, self.message).map(Node::Interpreted),
+        }
+    }
+
     fn node(&self, expr: &Expr) -> Result<Option<Node>, CheckError> {
         if let Expr::Call(call) = expr
             && call.target.is_none()
@@ -112,8 +123,8 @@ impl Compiler<'_> {
                 (op::LOGICAL_AND, 2) => return self.both(call, Node::And),
                 (op::LOGICAL_OR, 2) => return self.both(call, Node::Or),
                 (op::LOGICAL_NOT, 1) => {
-                    let inner = self.node(&call.args[0].expr)?;
-                    return Ok(inner.map(|inner| Node::Not(Box::new(inner))));
+                    let inner = self.whole(&call.args[0])?;
+                    return Ok(Some(Node::Not(Box::new(inner))));
                 }
                 (op::EQUALS, 2) => Some(Comparison::Equal),
                 (op::NOT_EQUALS, 2) => Some(Comparison::NotEqual),
@@ -147,11 +158,9 @@ impl Compiler<'_> {
         call: &CallExpr,
         join: fn(Box<Node>, Box<Node>) -> Node,
     ) -> Result<Option<Node>, CheckError> {
-        let left = self.node(&call.args[0].expr)?;
-        let right = self.node(&call.args[1].expr)?;
-        Ok(left
-            .zip(right)
-            .map(|(left, right)| join(Box::new(left), Box::new(right))))
+        let left = self.whole(&call.args[0])?;
+        let right = self.whole(&call.args[1])?;
+        Ok(Some(join(Box::new(left), Box::new(right))))
     }
 
     fn compare(&self, call: &CallExpr, comparison: Comparison) -> Result<Option<Node>, CheckError> {
@@ -356,7 +365,15 @@ impl Node {
                 comparison,
                 right,
             } => {
-                let (left, right) = (left.value(subject)?, right.value(subject)?);
+                let (a, b) = (left.value(subject)?, right.value(subject)?);
+                // An element that is not there equals nothing, and differs from nothing either.
+                for (operand, value, other) in [(left, &a, right), (right, &b, left)] {
+                    let asked = matches!(operand, Operand::Null) || matches!(other, Operand::Null);
+                    if value.is_absent() && !asked {
+                        return Err(format!("{} is absent", operand.name()));
+                    }
+                }
+                let (left, right) = (a, b);
                 match comparison {
                     Comparison::Equal => left == right,
                     Comparison::NotEqual => left != right,
@@ -366,9 +383,25 @@ impl Node {
                     Comparison::GreaterOrEqual => left >= right,
                 }
             }
-            Self::Truth(operand) => operand.value(subject)?.as_bool().unwrap_or(false),
+            Self::Truth(operand) => operand
+                .value(subject)?
+                .as_bool()
+                .ok_or_else(|| format!("{} is absent", operand.name()))?,
+            Self::Interpreted(interpreted) => interpreted.holds(subject)?,
             Self::Has(path) => path.has(subject.body).map_err(|error| error.to_string())?,
         })
+    }
+
+    /// Whether no part of it needs the interpreter.
+    pub(super) fn is_compiled(&self) -> bool {
+        match self {
+            Self::And(left, right) | Self::Or(left, right) => {
+                left.is_compiled() && right.is_compiled()
+            }
+            Self::Not(inner) => inner.is_compiled(),
+            Self::Interpreted(_) => false,
+            Self::Compare { .. } | Self::Truth(_) | Self::Has(_) => true,
+        }
     }
 
     /// Collect `name is value` for every field looked at.
@@ -385,6 +418,7 @@ impl Node {
                 }
             }
             Self::Truth(operand) => operand.explain(subject, sides),
+            Self::Interpreted(_) => {}
             Self::Has(path) => {
                 let is = match path.has(subject.body) {
                     Ok(true) => "is set",

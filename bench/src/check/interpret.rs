@@ -1,7 +1,7 @@
 //! Conditions that need the whole language: handed to the `cel` crate with the reply as a tree.
 
-use cel::common::ast::{EntryExpr, Expr};
-use cel::{Context, Program, Value};
+use cel::common::ast::{EntryExpr, Expr, IdedExpr};
+use cel::{Context, ExecutionError, Value};
 use isukit_proto::{JsonOptions, Message};
 
 use super::{CheckError, Subject};
@@ -9,9 +9,16 @@ use super::{CheckError, Subject};
 /// A condition for the interpreter.
 #[derive(Debug)]
 pub(super) struct Interpreted {
-    program: Program,
+    expr: IdedExpr,
     message: Option<Message>,
 }
+
+/// A reply in which every field has its default.
+const EMPTY: Subject<'static> = Subject {
+    status: 200,
+    body_bytes: 0,
+    body: &[],
+};
 
 /// Names that are not fields of the reply.
 const OWN_NAMES: [&str; 2] = ["reply", "http"];
@@ -19,12 +26,12 @@ const OWN_NAMES: [&str; 2] = ["reply", "http"];
 impl Interpreted {
     pub(super) fn new(
         expression: &str,
-        program: Program,
+        expr: &IdedExpr,
         message: Option<&Message>,
     ) -> Result<Self, CheckError> {
         if let Some(message) = message {
             let mut names = Vec::new();
-            free_names(&program.expression().expr, &mut Vec::new(), &mut names);
+            free_names(&expr.expr, &mut Vec::new(), &mut names);
             for name in names {
                 if OWN_NAMES.contains(&name) {
                     continue;
@@ -35,13 +42,36 @@ impl Interpreted {
                 })?;
             }
         }
-        Ok(Self {
-            program,
+        let interpreted = Self {
+            expr: expr.clone(),
             message: message.cloned(),
-        })
+        };
+        // What no reply can make right is told before the first one: the empty message has every
+        // field, so a name or a function that is unknown there is unknown everywhere.
+        if message.is_some()
+            && let Err(ExecutionError::UndeclaredReference(name)) =
+                interpreted.run(&EMPTY).unwrap_or(Ok(Value::Null))
+        {
+            return Err(CheckError::Field {
+                expression: expression.to_owned(),
+                cause: format!(
+                    "there is no `{name}`; CEL's types and time functions are not known"
+                ),
+            });
+        }
+        Ok(interpreted)
     }
 
     pub(super) fn holds(&self, subject: &Subject<'_>) -> Result<bool, String> {
+        match self.run(subject)? {
+            Ok(Value::Bool(holds)) => Ok(holds),
+            Ok(other) => Err(format!("it gives {:?}, not true or false", other.type_of())),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The expression's value; the outer error is a reply that makes no tree.
+    fn run(&self, subject: &Subject<'_>) -> Result<Result<Value, ExecutionError>, String> {
         let tree = self.tree(subject)?;
         let mut context = Context::default();
         if let serde_json::Value::Object(fields) = &tree {
@@ -55,11 +85,7 @@ impl Interpreted {
         });
         context.add_variable_from_value("http", cel_value(&http));
         context.add_variable_from_value("reply", cel_value(&tree));
-        match self.program.execute(&context) {
-            Ok(Value::Bool(holds)) => Ok(holds),
-            Ok(other) => Err(format!("it gives {:?}, not true or false", other.type_of())),
-            Err(error) => Err(error.to_string()),
-        }
+        Ok(Value::resolve(&self.expr, &context))
     }
 
     fn tree(&self, subject: &Subject<'_>) -> Result<serde_json::Value, String> {

@@ -13,7 +13,6 @@ use isukit_proto::Message;
 use thiserror::Error;
 
 use compile::Node;
-use interpret::Interpreted;
 
 /// A condition that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -51,6 +50,9 @@ pub enum CheckError {
     },
 }
 
+/// Longer conditions are refused: nesting costs stack, and nobody writes so much by hand.
+const MAX_BYTES: usize = 1_000;
+
 /// What a condition looks at.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
@@ -62,17 +64,11 @@ pub struct Subject<'a> {
     pub body: &'a [u8],
 }
 
-#[derive(Debug)]
-enum Kind {
-    Compiled(Node),
-    Interpreted(Interpreted),
-}
-
 /// A condition ready to be evaluated.
 #[derive(Debug)]
 pub struct Check {
     expression: String,
-    kind: Kind,
+    node: Node,
 }
 
 impl Check {
@@ -81,17 +77,19 @@ impl Check {
     /// # Errors
     /// [`CheckError`] for what can be known before the first reply.
     pub fn new(expression: &str, message: Option<&Message>) -> Result<Self, CheckError> {
-        let program = cel::Program::compile(expression).map_err(|error| CheckError::Syntax {
-            expression: expression.to_owned(),
-            cause: error.to_string().trim().replace('\n', " "),
-        })?;
-        let kind = match compile::compile(expression, &program.expression().expr, message)? {
-            Some(node) => Kind::Compiled(node),
-            None => Kind::Interpreted(Interpreted::new(expression, program, message)?),
+        let syntax = |cause: String| CheckError::Syntax {
+            expression: expression.chars().take(200).collect(),
+            cause,
         };
+        if expression.len() > MAX_BYTES {
+            return Err(syntax(format!("it is longer than {MAX_BYTES} bytes")));
+        }
+        let program = cel::Program::compile(expression)
+            .map_err(|error| syntax(error.to_string().trim().replace('\n', " ")))?;
+        let node = compile::compile(expression, program.expression(), message)?;
         Ok(Self {
             expression: expression.to_owned(),
-            kind,
+            node,
         })
     }
 
@@ -102,7 +100,7 @@ impl Check {
 
     /// Whether it is evaluated without building the reply's tree.
     pub fn is_compiled(&self) -> bool {
-        matches!(self.kind, Kind::Compiled(_))
+        self.node.is_compiled()
     }
 
     /// Evaluate it.
@@ -111,22 +109,14 @@ impl Check {
     /// For people: why it could not be evaluated.
     #[inline]
     pub fn holds(&self, subject: &Subject<'_>) -> Result<bool, String> {
-        match &self.kind {
-            Kind::Compiled(node) => node.holds(subject),
-            Kind::Interpreted(interpreted) => interpreted.holds(subject),
-        }
+        self.node.holds(subject)
     }
 
     /// What its sides were, for a message about a condition that does not hold.
     pub fn explain(&self, subject: &Subject<'_>) -> String {
-        match &self.kind {
-            Kind::Compiled(node) => {
-                let mut sides = Vec::new();
-                node.explain(subject, &mut sides);
-                sides.join(", ")
-            }
-            Kind::Interpreted(_) => String::new(),
-        }
+        let mut sides = Vec::new();
+        self.node.explain(subject, &mut sides);
+        sides.join(", ")
     }
 }
 

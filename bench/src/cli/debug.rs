@@ -1,6 +1,6 @@
 //! `isukit run --debug`: one request and its reply, for people to look at.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use isukit_analyze::units::format_ns;
 use isukit_proto::{JsonOptions, Message};
 
 use super::run::{Prepared, stop_on_signals};
-use super::{DONE, FAILED};
+use super::{DONE, FAILED, print};
 use crate::engine::{
     self, Behaviour, Call, Cx, Fault, Load, Next, Phase, Population, StepId, StopSwitch, User, Wake,
 };
@@ -18,14 +18,8 @@ use crate::http1::Want;
 use crate::http1::request::SlotValues;
 use crate::single::Single;
 
-/// Headers whose values are secrets.
-const SECRET_HEADERS: [&str; 5] = [
-    "authorization",
-    "proxy-authorization",
-    "cookie",
-    "set-cookie",
-    "x-api-key",
-];
+/// A header with one of these in its name holds a secret.
+const SECRET_NAMES: [&str; 6] = ["auth", "cookie", "token", "secret", "password", "key"];
 
 /// Bytes of a body without a type that are shown.
 const BODY_BYTES: usize = 4096;
@@ -102,13 +96,14 @@ pub(super) fn main(prepared: Prepared) -> Result<u8> {
         ..
     } = prepared;
     let stop = stop_on_signals()?;
-    let mut out = io::stdout().lock();
+    let mut out = Vec::new();
     let mut request = Vec::new();
     let rendered = single
         .request
         .render(&SlotValues::default(), &mut request)?;
     let (head, body) = request.split_at(rendered.head_len);
     show(&mut out, ">", head, body, request_message.as_ref())?;
+    print(&std::mem::take(&mut out))?;
 
     let reply_message = single.expect.message.clone();
     let shot = Arc::new(OneShot {
@@ -141,6 +136,7 @@ pub(super) fn main(prepared: Prepared) -> Result<u8> {
                 .map_or("", |sample| sample.detail.as_str());
             writeln!(out, "! {}: {}", entry.kind.label(), printable(detail))?;
         }
+        print(&out)?;
         return Ok(FAILED);
     };
     writeln!(out)?;
@@ -157,18 +153,16 @@ pub(super) fn main(prepared: Prepared) -> Result<u8> {
         seen.body_bytes,
         format_ns(seen.took_ns as f64)
     )?;
-    match seen.fault {
-        None => Ok(DONE),
-        Some(fault) => {
-            writeln!(
-                out,
-                "! {}: {}",
-                fault.kind.label(),
-                printable(&fault.detail)
-            )?;
-            Ok(FAILED)
-        }
+    if let Some(fault) = &seen.fault {
+        writeln!(
+            out,
+            "! {}: {}",
+            fault.kind.label(),
+            printable(&fault.detail)
+        )?;
     }
+    print(&out)?;
+    Ok(if seen.fault.is_none() { DONE } else { FAILED })
 }
 
 /// Print a head line by line, then the body decoded as far as possible.
@@ -199,12 +193,13 @@ fn show(
 
 /// The line with a secret header's value replaced.
 fn masked(line: &str) -> String {
-    match line.split_once(':') {
-        Some((name, _)) if SECRET_HEADERS.contains(&name.to_ascii_lowercase().as_str()) => {
-            format!("{name}: ***")
+    if let Some((name, _)) = line.split_once(':') {
+        let lower = name.to_ascii_lowercase();
+        if SECRET_NAMES.iter().any(|part| lower.contains(part)) {
+            return format!("{name}: ***");
         }
-        _ => line.to_owned(),
     }
+    line.to_owned()
 }
 
 fn body_text(body: &[u8], message: Option<&Message>) -> String {

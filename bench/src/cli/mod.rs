@@ -8,6 +8,7 @@ mod run;
 use std::io;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 /// Done.
@@ -52,7 +53,7 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(code) => ExitCode::from(code),
-        Err(error) if is_closed_pipe(&error) => ExitCode::from(DONE),
+        Err(error) if error.is::<ClosedPipe>() => ExitCode::from(DONE),
         Err(error) => {
             complain(&format!("isukit: {error:#}"));
             ExitCode::from(COULD_NOT)
@@ -60,12 +61,19 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Somebody stopped reading, as in `isukit run ... | head`.
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+/// The reader of stdout has gone, as in `isukit run ... | head`: no failure of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("stdout was closed")]
+struct ClosedPipe;
+
+/// Write to stdout.
+fn print(bytes: &[u8]) -> anyhow::Result<()> {
+    use io::Write;
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(ClosedPipe.into()),
+        result => result.context("cannot write to stdout"),
+    }
 }
 
 /// Say something on stderr.

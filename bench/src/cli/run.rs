@@ -12,11 +12,11 @@ use isukit_analyze::threshold::Threshold;
 use isukit_analyze::units::{format_count, format_ms, format_ns, parse_duration, parse_size};
 use isukit_proto::{Message, Schema};
 
-use super::{DONE, FAILED, complain, debug};
+use super::{COULD_NOT, DONE, FAILED, complain, debug, print};
 use crate::check::Check;
 use crate::engine::{
-    self, Load, Outcome, Phase, Plan, Population, SeriesPoint, StopSwitch, Timeouts, Totals,
-    event_queue, machine, write_events,
+    self, Load, Outcome, Phase, Plan, Population, SeriesPoint, StopLevel, StopSwitch, Timeouts,
+    Totals, event_queue, machine, write_events,
 };
 use crate::expect::Expect;
 use crate::hdr;
@@ -191,7 +191,10 @@ fn parse_statuses(text: &str) -> Result<Statuses, String> {
         )),
     };
     let range = |part: &str| match part.split_once('-') {
-        Some((from, to)) => Ok(status(from)?..=status(to)?),
+        Some((from, to)) => match status(from)?..=status(to)? {
+            range if range.is_empty() => Err(format!("`{part}` holds no status")),
+            range => Ok(range),
+        },
         None => status(part).map(|status| status..=status),
     };
     text.split(',')
@@ -233,16 +236,22 @@ pub(super) fn main(args: &RunArgs) -> Result<u8> {
     plan.phases = phases(args, prepared.single);
     let plan = Arc::new(plan);
     let stop = stop_on_signals()?;
-    let outcome = load(&plan, &stop, events, args.duration)?;
-    if let Some(file) = hdr {
+    let (outcome, events_written) = load(&plan, &stop, events, args.duration)?;
+    let hdr_written = hdr.map_or(Ok(()), |file| {
         let mut out = BufWriter::new(file);
-        hdr::write_log(&outcome, &plan.steps, &mut out)
-            .and_then(|()| out.flush())
-            .context("cannot write the HDR file")?;
-    }
+        hdr::write_log(&outcome, &plan.steps, &mut out).and_then(|()| out.flush())
+    });
     let report = report::report(asked, &plan.steps, &outcome, &args.thresholds);
     write_report(&report, args.format, output)?;
-    Ok(if report.passed { DONE } else { FAILED })
+    // A full disk must not cost the report of a long run, so these come last.
+    let mut code = if report.passed { DONE } else { FAILED };
+    for (written, path) in [(events_written, &args.events), (hdr_written, &args.hdr)] {
+        if let (Err(error), Some(path)) = (written, path) {
+            complain(&format!("isukit: cannot write {}: {error}", path.display()));
+            code = COULD_NOT;
+        }
+    }
+    Ok(code)
 }
 
 fn create(path: &std::path::Path) -> Result<File> {
@@ -254,13 +263,7 @@ fn write_report(report: &RunReport, format: Format, output: Option<File>) -> Res
     report::render(report, format, &mut bytes)?;
     match output {
         Some(mut file) => file.write_all(&bytes).context("cannot write the report"),
-        None => {
-            let mut stdout = io::stdout().lock();
-            stdout
-                .write_all(&bytes)
-                .and_then(|()| stdout.flush())
-                .context("cannot write to stdout")
-        }
+        None => print(&bytes),
     }
 }
 
@@ -314,6 +317,17 @@ fn phases(args: &RunArgs, mut single: Single) -> Vec<Phase> {
 /// Turn the arguments into a plan without phases.
 fn prepare(args: &RunArgs) -> Result<Prepared> {
     validate(args)?;
+    let authority = args
+        .url
+        .split_once("://")
+        .map_or(args.url.as_str(), |(_, rest)| rest);
+    if authority
+        .split(['/', '?'])
+        .next()
+        .is_some_and(|host| host.contains("${"))
+    {
+        bail!("the URL's host has a slot, but only its path and query may have them");
+    }
     let target = Target::parse(&shield_slots(&args.url))?;
     let endpoint = match &args.unix_socket {
         Some(path) => Endpoint::Unix(path.clone()),
@@ -356,6 +370,17 @@ fn prepare(args: &RunArgs) -> Result<Prepared> {
         },
         seed: args.seed,
     };
+    let steps = [printable_step(&method, &target.path)];
+    for threshold in &args.thresholds {
+        if let Some(step) = threshold.step()
+            && !steps.iter().any(|known| known == step)
+        {
+            bail!(
+                "--threshold {threshold}: there is no step `{step}`; the only one is `{}`",
+                steps[0]
+            );
+        }
+    }
     let single = Single {
         request,
         expect,
@@ -554,6 +579,9 @@ fn parse_header(text: &str) -> Result<(String, String)> {
     {
         bail!("{name} is set by isukit from the body; leave it out");
     }
+    if value.contains("${") {
+        bail!("`{name}` has a slot, but only the URL's path and the body may have them");
+    }
     Ok((name.to_owned(), value.trim().to_owned()))
 }
 
@@ -612,6 +640,11 @@ pub(super) fn stop_on_signals() -> Result<Arc<StopSwitch>> {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
+            // Whoever asks a third time wants it to end, whatever is still unwritten.
+            if pressed.level() == StopLevel::Cut {
+                complain("isukit: stopped before it could report");
+                std::process::exit(COULD_NOT.into());
+            }
             pressed.press();
         }
     };
@@ -628,7 +661,7 @@ fn load(
     stop: &StopSwitch,
     events: Option<File>,
     duration: Duration,
-) -> Result<Outcome> {
+) -> Result<(Outcome, io::Result<()>)> {
     let mut progress = Progress::new(duration);
     let outcome = std::thread::scope(|scope| {
         let (sender, writer) = match events {
@@ -642,13 +675,12 @@ fn load(
         let outcome = engine::run(plan, stop, sender, |point, totals| {
             progress.show(point, totals)
         });
-        if let Some(writer) = writer {
-            match writer.join() {
-                Ok(result) => result.context("cannot write the event file")?,
-                Err(_) => bail!("the event writer panicked"),
-            }
-        }
-        outcome.map_err(anyhow::Error::from)
+        let written = match writer.map(std::thread::ScopedJoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(result)) => result,
+            Some(Err(_)) => bail!("the event writer panicked"),
+        };
+        Ok((outcome?, written))
     });
     progress.clear();
     outcome
@@ -705,6 +737,7 @@ mod tests {
         check("200, 404", Some(vec![200..=200, 404..=404]));
         check("", None);
         check("99", None);
+        check("399-200", None);
         check("2xx", None);
     }
 

@@ -40,7 +40,7 @@ impl Clock {
     }
 }
 
-/// A duration in nanoseconds, [`NEVER`] when it does not fit.
+/// A duration in nanoseconds, the largest value when it does not fit.
 pub fn nanos(duration: Duration) -> Nanos {
     Nanos::try_from(duration.as_nanos()).unwrap_or(NEVER)
 }

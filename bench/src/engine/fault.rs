@@ -124,8 +124,14 @@ impl Fault {
     /// A failed TLS handshake, with the remedy when the certificate is what is wrong.
     pub fn from_handshake(error: &io::Error) -> Self {
         let text = error.to_string();
-        let remedy = if text.contains("certificate") {
+        let remedy = if text.contains("CaUsedAsEndEntity") {
+            " (it signs itself); trust it with --cacert FILE, or any with --insecure"
+        } else if text.contains("not valid for name") {
+            "; name the one it is for with --server-name, or accept any with --insecure"
+        } else if text.contains("certificate") {
             "; trust it with --cacert FILE, or any with --insecure"
+        } else if text.contains("InvalidContentType") {
+            "; the target does not speak TLS here, try http://"
         } else {
             ""
         };

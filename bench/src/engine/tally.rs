@@ -23,6 +23,8 @@ pub struct StepTally {
     punctual: Latencies,
     /// Finished requests, failures included.
     pub requests: u64,
+    /// Those among them that finished while requests were being sent: the ground for a rate.
+    pub in_time: u64,
     /// Failed requests, timeouts included.
     pub errors: u64,
     /// Requests that timed out.
@@ -36,6 +38,7 @@ impl StepTally {
         self.latency.merge(&other.latency);
         self.service.merge(&other.service);
         self.requests += other.requests;
+        self.in_time += other.in_time;
         self.errors += other.errors;
         self.timeouts += other.timeouts;
         self.body_bytes += other.body_bytes;
@@ -64,6 +67,7 @@ impl StepTally {
         self.service.clear();
         self.punctual.clear();
         self.requests = 0;
+        self.in_time = 0;
         self.errors = 0;
         self.timeouts = 0;
         self.body_bytes = 0;
@@ -103,8 +107,6 @@ pub struct Delta {
     pub sending: bool,
     /// By step.
     pub steps: Vec<StepTally>,
-    /// Requests that finished while requests were being sent: the ground for a rate.
-    pub in_time: u64,
     /// From the intended time to the real sending.
     pub send_lag: Latencies,
     /// Requests without any lag, not yet in `send_lag`.
@@ -177,9 +179,9 @@ impl Delta {
         body_bytes: u64,
         fault: Option<&Fault>,
     ) {
-        self.in_time += u64::from(self.sending);
         let tally = &mut self.steps[usize::from(step.0)];
         tally.requests += 1;
+        tally.in_time += u64::from(self.sending);
         tally.body_bytes += body_bytes;
         tally.record(timing);
         if let Some(fault) = fault {
@@ -191,9 +193,9 @@ impl Delta {
 
     /// Count a request that got no reply. A timeout's waiting is part of the latencies.
     pub fn count_failure(&mut self, step: StepId, timing: Timing, fault: &Fault) {
-        self.in_time += u64::from(self.sending);
         let tally = &mut self.steps[usize::from(step.0)];
         tally.requests += 1;
+        tally.in_time += u64::from(self.sending);
         tally.errors += 1;
         if fault.kind.is_timeout() {
             tally.timeouts += 1;
@@ -208,7 +210,6 @@ impl Delta {
         for (ours, theirs) in self.steps.iter_mut().zip(&other.steps) {
             ours.merge(theirs);
         }
-        self.in_time += other.in_time;
         self.send_lag.merge(&other.send_lag);
         self.own_lag.merge(&other.own_lag);
         self.sent += other.sent;
@@ -234,7 +235,6 @@ impl Delta {
         self.faults.clear();
         for counter in [
             &mut self.second,
-            &mut self.in_time,
             &mut self.punctual,
             &mut self.sent,
             &mut self.late,
@@ -254,6 +254,11 @@ impl Delta {
     /// Finished requests of all steps.
     pub fn requests(&self) -> u64 {
         self.steps.iter().map(|step| step.requests).sum()
+    }
+
+    /// Requests of all steps that finished while requests were being sent.
+    pub fn in_time(&self) -> u64 {
+        self.steps.iter().map(|step| step.in_time).sum()
     }
 
     /// Failed requests of all steps.

@@ -196,7 +196,7 @@ pub fn report(
         sent: all.sent,
         late: all.late,
         dropped: all.dropped,
-        rps: per_second(all.in_time, outcome.sending_s),
+        rps: per_second(all.in_time(), outcome.sending_s),
         bytes_sent: all.bytes_sent,
         bytes_received: all.bytes_received,
         verdict: limit,
@@ -275,7 +275,7 @@ fn generator_report(outcome: &Outcome) -> GeneratorReport {
     let cpu_s = used.cpu_ns as f64 / 1e9;
     GeneratorReport {
         cpu_s,
-        cpu_us_per_request: cpu_s * 1e6 / all.in_time.max(1) as f64,
+        cpu_us_per_request: cpu_s * 1e6 / all.in_time().max(1) as f64,
         busiest_thread: verdict::busiest(&outcome.totals.threads),
         own_lag_us_p99: all.own_lag.quantile_ns(0.99) as f64 / 1e3,
         connections_opened: all.connections,
@@ -297,6 +297,7 @@ fn judge_thresholds(
         service,
         send_lag: &all.send_lag,
         requests: all.requests(),
+        in_time: all.in_time(),
         errors: all.errors(),
         timeouts: all.timeouts(),
         late: all.late,
@@ -314,6 +315,7 @@ fn judge_thresholds(
                 latency: &tally.latency,
                 service: &tally.service,
                 requests: tally.requests,
+                in_time: tally.in_time,
                 errors: tally.errors,
                 timeouts: tally.timeouts,
                 ..whole

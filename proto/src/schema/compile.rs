@@ -79,6 +79,16 @@ fn collect(
             .extension()
             .is_some_and(|extension| extension == "proto")
         {
+            // A pipe or a device would be read without an end.
+            if !about.is_file() {
+                continue;
+            }
+            if about.len() > limits.proto_file_bytes {
+                return Err(SchemaError::Limit {
+                    what: "bytes in one .proto file",
+                    limit: limits.proto_file_bytes as usize,
+                });
+            }
             if files.len() == limits.proto_files {
                 return Err(SchemaError::Limit {
                     what: ".proto files",
