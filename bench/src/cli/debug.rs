@@ -9,7 +9,8 @@ use isukit_analyze::report::printable;
 use isukit_analyze::units::format_ns;
 use isukit_proto::{JsonOptions, Message};
 
-use super::run::{Prepared, stop_on_signals};
+use super::run::Prepared;
+use super::signals::stop_on_signals;
 use super::{DONE, FAILED, print};
 use crate::engine::{
     self, Behaviour, Call, Cx, Fault, Load, Next, Phase, Population, StepId, StopSwitch, User, Wake,

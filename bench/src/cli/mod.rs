@@ -3,7 +3,9 @@
 //! Only this module and `main.rs` print, open output files or choose exit codes.
 
 mod debug;
+mod progress;
 mod run;
+mod signals;
 
 use std::io;
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! `isukit run`: arguments -> plan -> engine -> report.
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +9,16 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use isukit_analyze::threshold::Threshold;
-use isukit_analyze::units::{format_count, format_ms, format_ns, parse_duration, parse_size};
+use isukit_analyze::units::{parse_duration, parse_size};
 use isukit_proto::{Message, Schema};
 
+use super::progress::Progress;
+use super::signals::stop_on_signals;
 use super::{COULD_NOT, DONE, FAILED, complain, debug, print};
 use crate::check::Check;
 use crate::engine::{
-    self, Load, Outcome, Phase, Plan, Population, SeriesPoint, StopLevel, StopSwitch, Timeouts,
-    Totals, event_queue, machine, write_events,
+    self, Load, Outcome, Phase, Plan, Population, StopSwitch, Timeouts, event_queue, machine,
+    write_events,
 };
 use crate::expect::Expect;
 use crate::hdr;
@@ -616,45 +618,6 @@ fn warn_of_open_files(connections: usize) {
     }
 }
 
-/// A switch that Ctrl-C and SIGTERM press: once to end the run, twice to cut it.
-pub(super) fn stop_on_signals() -> Result<Arc<StopSwitch>> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let stop = Arc::new(StopSwitch::default());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()
-        .context("cannot start the signal thread")?;
-    let (mut interrupt, mut terminate) = {
-        let _inside = runtime.enter();
-        let listen = |kind| signal(kind).context("cannot listen for Ctrl-C");
-        (
-            listen(SignalKind::interrupt())?,
-            listen(SignalKind::terminate())?,
-        )
-    };
-    let pressed = Arc::clone(&stop);
-    let watch = async move {
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            // Whoever asks a third time wants it to end, whatever is still unwritten.
-            if pressed.level() == StopLevel::Cut {
-                complain("isukit: stopped before it could report");
-                std::process::exit(COULD_NOT.into());
-            }
-            pressed.press();
-        }
-    };
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || runtime.block_on(watch))
-        .context("cannot start the signal thread")?;
-    Ok(stop)
-}
-
 /// Run the plan with live progress, and with the event file if there is one.
 fn load(
     plan: &Arc<Plan>,
@@ -684,44 +647,6 @@ fn load(
     });
     progress.clear();
     outcome
-}
-
-/// One line on stderr that is written again every second, on a terminal only.
-struct Progress {
-    on: bool,
-    duration: Duration,
-}
-
-impl Progress {
-    fn new(duration: Duration) -> Self {
-        Self {
-            on: io::stderr().is_terminal(),
-            duration,
-        }
-    }
-
-    fn show(&mut self, point: &SeriesPoint, totals: &Totals) {
-        if !self.on {
-            return;
-        }
-        let line = format!(
-            "{:>4}s/{:.0}s  {}/s  errors {}  p50 {}  p99 {}  send lag p99 {}",
-            point.second + 1,
-            self.duration.as_secs_f64(),
-            format_count(point.requests),
-            format_count(totals.all.errors()),
-            format_ms(point.latency_ms.p50),
-            format_ms(point.latency_ms.p99),
-            format_ns(point.send_lag_us_p99 * 1e3),
-        );
-        let _ = write!(io::stderr(), "\r{line}\x1b[K");
-    }
-
-    fn clear(&self) {
-        if self.on {
-            let _ = write!(io::stderr(), "\r\x1b[K");
-        }
-    }
 }
 
 #[cfg(test)]

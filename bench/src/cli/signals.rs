@@ -1,0 +1,47 @@
+//! Ctrl-C and SIGTERM, as a run understands them.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use super::{COULD_NOT, complain};
+use crate::engine::{StopLevel, StopSwitch};
+
+/// A switch that Ctrl-C and SIGTERM press: once to end the run, twice to cut it.
+pub(super) fn stop_on_signals() -> Result<Arc<StopSwitch>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let stop = Arc::new(StopSwitch::default());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .context("cannot start the signal thread")?;
+    let (mut interrupt, mut terminate) = {
+        let _inside = runtime.enter();
+        let listen = |kind| signal(kind).context("cannot listen for Ctrl-C");
+        (
+            listen(SignalKind::interrupt())?,
+            listen(SignalKind::terminate())?,
+        )
+    };
+    let pressed = Arc::clone(&stop);
+    let watch = async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            // Whoever asks a third time wants it to end, whatever is still unwritten.
+            if pressed.level() == StopLevel::Cut {
+                complain("isukit: stopped before it could report");
+                std::process::exit(COULD_NOT.into());
+            }
+            pressed.press();
+        }
+    };
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || runtime.block_on(watch))
+        .context("cannot start the signal thread")?;
+    Ok(stop)
+}
