@@ -9,10 +9,13 @@ pub mod engine;
 pub mod expect;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod growth;
 pub mod hdr;
 pub mod http1;
 pub mod pace;
 pub mod report;
+pub mod scenario;
+pub mod score;
 pub mod single;
 pub mod tls;
 pub mod verdict;

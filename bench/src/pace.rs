@@ -1,5 +1,30 @@
 //! Pacing: when is arrival `n` due? A pure function, so that it can be tested as a table.
 
+use std::time::Duration;
+
+/// Some arrivals of a [`Schedule`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ArrivalSpec {
+    /// So many at once.
+    Burst {
+        /// When, from the start of the phase.
+        at: Duration,
+        /// How many.
+        users: u64,
+    },
+    /// At a rate that is constant or changes linearly.
+    Rate {
+        /// The beginning, from the start of the phase.
+        from: Duration,
+        /// The end; that of the phase where it is not given.
+        to: Option<Duration>,
+        /// Arrivals a second at the beginning.
+        first: f64,
+        /// Arrivals a second at the end.
+        last: f64,
+    },
+}
+
 /// A constant arrival rate, split evenly over the shards of a run.
 ///
 /// Arrival `n` of the run is due `n / rate` seconds after the start; shard `k` of `m` owns the

@@ -24,4 +24,5 @@ pub use error::{
     DecodeError, EncodeCause, EncodeError, PathError, RenderError, SchemaError, UnknownType,
 };
 pub use limits::Limits;
+pub use nearest::nearest;
 pub use schema::{Message, Schema};

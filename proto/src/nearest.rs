@@ -4,7 +4,7 @@
 /// letters, two for up to eight, then a third of the letters. Two letters that changed places are one
 /// edit, a word of one or two letters must keep one of them. Case and `_` do not count, and a dotted
 /// name is also compared by its last part.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     let name = short(name);
     let allowed = match name.len() {
         0 => return None,

@@ -1,0 +1,1 @@
+//! Feedback growth: how many users there should be after what happened. Pure.

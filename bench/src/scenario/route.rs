@@ -1,0 +1,216 @@
+//! Patterns for paths, and names for paths with ids in them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// A pattern that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RouteError {
+    /// Does not begin with a slash.
+    #[error("`{0}` is no path; write `/path` or `METHOD /path`")]
+    Path(String),
+    /// The method is not made of capital letters.
+    #[error("`{0}` is no method; write it in capitals, such as `GET /path`")]
+    Method(String),
+    /// A `*` that is not the last segment.
+    #[error(
+        "`{0}` has a `*` that is not the last segment; write `/path/*`, or `:name` for one segment"
+    )]
+    Star(String),
+    /// A `:` without a name.
+    #[error("`{0}` has a `:` without a name; write `:id` for a segment that may be anything")]
+    Unnamed(String),
+    /// A query or fragment, which patterns do not look at.
+    #[error("`{0}` has a `?` or `#`; a pattern is for the path before it")]
+    Query(String),
+    /// Longer than anybody writes.
+    #[error("a pattern of {0} bytes is too long; at most 1000")]
+    Long(usize),
+}
+
+/// A segment of a pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    /// Exactly this.
+    Literal(Box<str>),
+    /// Anything but nothing.
+    Any,
+}
+
+/// `[METHOD ]PATH`: in the path, a segment `:x` stands for any one and a last segment `*` for the
+/// rest, which may be empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoutePattern {
+    text: Box<str>,
+    method: Option<Box<str>>,
+    parts: Box<[Part]>,
+    /// Whether anything may follow the parts, behind a slash.
+    rest: bool,
+}
+
+/// Longer patterns are refused.
+const MAX_BYTES: usize = 1000;
+
+impl FromStr for RoutePattern {
+    type Err = RouteError;
+
+    fn from_str(text: &str) -> Result<Self, RouteError> {
+        if text.len() > MAX_BYTES {
+            return Err(RouteError::Long(text.len()));
+        }
+        let (method, path) = match text.split_once(' ') {
+            Some((method, path)) => (Some(method), path.trim_start()),
+            None => (None, text),
+        };
+        if let Some(method) = method
+            && (method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()))
+        {
+            return Err(RouteError::Method(method.to_owned()));
+        }
+        let owned = || text.to_owned();
+        let whole = path
+            .strip_prefix('/')
+            .ok_or_else(|| RouteError::Path(owned()))?;
+        if path.contains(['?', '#']) {
+            return Err(RouteError::Query(owned()));
+        }
+        if path.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(RouteError::Path(owned()));
+        }
+        let (rest, inner) = match whole.strip_suffix('*') {
+            Some("") => (true, None),
+            Some(before) => match before.strip_suffix('/') {
+                Some(before) => (true, Some(before)),
+                None => return Err(RouteError::Star(owned())),
+            },
+            None => (false, Some(whole)),
+        };
+        let mut parts = Vec::new();
+        for part in inner.into_iter().flat_map(|inner| inner.split('/')) {
+            parts.push(match part.strip_prefix(':') {
+                Some("") => return Err(RouteError::Unnamed(owned())),
+                Some(_) => Part::Any,
+                None if part.contains('*') => return Err(RouteError::Star(owned())),
+                None => Part::Literal(part.into()),
+            });
+        }
+        Ok(Self {
+            text: text.into(),
+            method: method.map(Into::into),
+            parts: parts.into(),
+            rest,
+        })
+    }
+}
+
+impl fmt::Display for RoutePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl RoutePattern {
+    /// Whether a request is meant. `path` begins with a slash and has no query.
+    pub fn matches(&self, method: &str, path: &str) -> bool {
+        if self
+            .method
+            .as_deref()
+            .is_some_and(|wanted| wanted != method)
+        {
+            return false;
+        }
+        let Some(mut left) = path.strip_prefix('/') else {
+            return false;
+        };
+        let last = self.parts.len().wrapping_sub(1);
+        for (at, part) in self.parts.iter().enumerate() {
+            let (segment, after) = match memchr::memchr(b'/', left.as_bytes()) {
+                Some(slash) => (&left[..slash], Some(&left[slash + 1..])),
+                None => (left, None),
+            };
+            let same = match part {
+                Part::Literal(literal) => &**literal == segment,
+                Part::Any => !segment.is_empty(),
+            };
+            if !same {
+                return false;
+            }
+            match after {
+                Some(after) => left = after,
+                // The path is at its end: so must the pattern be, without a rest.
+                None => return at == last && !self.rest,
+            }
+        }
+        self.rest
+    }
+}
+
+/// Write `path` (without its query) to `out`, with `:id` for every segment that looks like one, so
+/// that `/api/teams/17` and `/api/teams/18` are one step.
+///
+/// A segment is an id when it is a number, a UUID, eight or more hexadecimal digits of which one is
+/// 0 to 9, or twenty or more characters of a token: letters, digits, `-` and `_`, with a digit and
+/// with letters of both cases or four digits.
+pub fn route_of(path: &str, out: &mut String) {
+    out.clear();
+    let mut rest = path;
+    loop {
+        let end = memchr::memchr(b'/', rest.as_bytes()).unwrap_or(rest.len());
+        let segment = &rest[..end];
+        out.push_str(if is_id(segment.as_bytes()) {
+            ":id"
+        } else {
+            segment
+        });
+        if end == rest.len() {
+            return;
+        }
+        out.push('/');
+        rest = &rest[end + 1..];
+    }
+}
+
+/// Whether a segment looks like an id.
+fn is_id(segment: &[u8]) -> bool {
+    let (mut digits, mut hex, mut upper, mut lower, mut joints) = (0, 0, 0, 0, 0);
+    for byte in segment {
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            b'a'..=b'f' => {
+                hex += 1;
+                lower += 1;
+            }
+            b'A'..=b'F' => {
+                hex += 1;
+                upper += 1;
+            }
+            b'a'..=b'z' => lower += 1,
+            b'A'..=b'Z' => upper += 1,
+            b'-' | b'_' => joints += 1,
+            _ => return false,
+        }
+    }
+    let len = segment.len();
+    if digits == 0 {
+        // No digit, no id, but for a UUID that happens to have none.
+        return is_uuid(segment);
+    }
+    digits == len
+        || (len >= 8 && digits + hex == len)
+        || is_uuid(segment)
+        || (len >= 20
+            && digits + upper + lower + joints == len
+            && ((upper > 0 && lower > 0) || digits >= 4))
+}
+
+/// `8-4-4-4-12` hexadecimal digits.
+fn is_uuid(segment: &[u8]) -> bool {
+    segment.len() == 36
+        && segment.iter().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => *byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
