@@ -372,6 +372,16 @@ pub enum PathError {
         /// The field nearest to it, if any is near.
         nearest: Option<String>,
     },
+    /// The message has no such oneof.
+    #[error("{message} has no oneof {name}{}", did_you_mean(.nearest))]
+    UnknownOneof {
+        /// Full name of the message type.
+        message: String,
+        /// The name as written.
+        name: String,
+        /// The oneof nearest to it, if any is near.
+        nearest: Option<String>,
+    },
     /// A field of something that has none, or an index of something that is no list or map.
     #[error("{field} is {is}, it takes no {step}; shorten the path or index the list first")]
     Step {
@@ -423,6 +433,86 @@ pub enum RenderError {
         expected: &'static str,
         /// The value.
         found: String,
+    },
+}
+
+/// A value or a call that does not make a message. Fields go by their full name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// A value its field cannot hold.
+    #[error("{field} takes {expected}; {found} does not fit, change it")]
+    Value {
+        /// The field.
+        field: String,
+        /// What it takes.
+        expected: String,
+        /// The value, cut to 80 characters.
+        found: String,
+    },
+    /// The enum has no such name, or, being closed, no such number.
+    #[error("{field} takes {name_of}, which has no value {name}{}", did_you_mean(.nearest))]
+    UnknownEnum {
+        /// The field.
+        field: String,
+        /// Full name of the enum type.
+        name_of: String,
+        /// The name or number given.
+        name: String,
+        /// The name nearest to it, if any is near.
+        nearest: Option<String>,
+    },
+    /// A field of another type than the message that is open.
+    #[error("a field of another type was given to {message}; look it up in this one")]
+    Foreign {
+        /// Full name of the message type that is open.
+        message: String,
+    },
+    /// A call that does not suit the field.
+    #[error("{field} is {is}; {remedy}")]
+    Shape {
+        /// The field.
+        field: String,
+        /// What it is.
+        is: &'static str,
+        /// What to call instead.
+        remedy: &'static str,
+    },
+    /// A single field is set twice.
+    #[error("{field} is set twice; set it once")]
+    Twice {
+        /// The field.
+        field: String,
+    },
+    /// Two members of one oneof.
+    #[error("{field} and {other} are members of the oneof {oneof}; keep one of them")]
+    Oneof {
+        /// The second member.
+        field: String,
+        /// The first member.
+        other: String,
+        /// The oneof.
+        oneof: String,
+    },
+    /// A message ends without a required field.
+    #[error("the required field {field} is absent; set it")]
+    Required {
+        /// The field.
+        field: String,
+    },
+    /// A message that is still open at the end, or an end where none is open.
+    #[error("messages left open: {open}; call end once for each begin")]
+    Unbalanced {
+        /// Messages open below the outermost one.
+        open: usize,
+    },
+    /// A limit of [`Limits`](crate::Limits) was passed.
+    #[error("more than {limit} {what}; raise the limit if they are meant")]
+    Limit {
+        /// What there is too much of.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
     },
 }
 

@@ -303,7 +303,7 @@ impl Operand {
                 FieldKind::String => Type::Text,
                 FieldKind::Bytes => Type::Bytes,
                 FieldKind::Enum(_) => Type::Enum,
-                FieldKind::Message(_) | FieldKind::List(_) | FieldKind::Map(_) => Type::Compound,
+                FieldKind::Message(_) | FieldKind::List(_) | FieldKind::Map(..) => Type::Compound,
                 _ => Type::Number,
             },
             Self::Size(_) | Self::Status | Self::BodyBytes => Type::Number,

@@ -1,5 +1,6 @@
 //! The codec: walks the wire by tables made from the descriptors, once.
 
+pub(crate) mod fields;
 pub(crate) mod from_json;
 mod from_json_special;
 pub(crate) mod index;
@@ -8,7 +9,9 @@ pub(crate) mod json_write;
 mod map_order;
 pub(crate) mod path;
 pub(crate) mod path_parse;
+mod path_read;
 mod path_walk;
+pub(crate) mod read;
 mod render;
 mod room;
 mod slots;
@@ -20,3 +23,5 @@ pub(crate) mod to_json;
 pub(crate) mod validate;
 pub(crate) mod value;
 pub(crate) mod well_known;
+pub(crate) mod write;
+mod write_value;

@@ -2,44 +2,14 @@
 
 use std::sync::Arc;
 
-use super::index::check_size;
+use super::fields::FieldKind;
 use super::path_parse::{Segment, parse};
-use super::path_walk::{Found, Goal, Visit, scalar};
-use super::tables::{DefaultValue, Field, Kind};
+use super::path_read::Course;
+use super::tables::{Field, Kind, MessageTable};
 use super::value::Value;
 use crate::error::{DecodeError, PathError};
-use crate::limits::Limits;
 use crate::nearest::nearest;
 use crate::schema::Message;
-use crate::wire::Reader;
-
-/// The type of what a path leads to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FieldKind {
-    /// A `bool`.
-    Bool,
-    /// A signed integer.
-    Int,
-    /// An unsigned integer.
-    Uint,
-    /// A `float`.
-    Float,
-    /// A `double`.
-    Double,
-    /// A `string`.
-    String,
-    /// `bytes`.
-    Bytes,
-    /// An enum, with its full name.
-    Enum(String),
-    /// A message or group.
-    Message(Message),
-    /// A repeated field of these.
-    List(Box<FieldKind>),
-    /// A map to these.
-    Map(Box<FieldKind>),
-}
 
 /// A compiled path to a field of a message type. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -48,9 +18,9 @@ pub struct FieldPath {
 }
 
 #[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) message: Message,
-    pub(super) steps: Vec<Step>,
+struct Inner {
+    message: Message,
+    steps: Vec<Step>,
     text: String,
     /// Table and index of the field whose type the path has.
     leaf: (u32, u32),
@@ -132,6 +102,17 @@ impl Message {
     }
 }
 
+/// The index of a field by its JSON or `.proto` name.
+pub(super) fn find_field(message: &MessageTable, name: &str) -> Result<usize, PathError> {
+    message
+        .by_name(name)
+        .ok_or_else(|| PathError::UnknownField {
+            message: message.full_name.to_string(),
+            name: name.to_owned(),
+            nearest: nearest(name, message.fields.iter().map(|field| &*field.name)),
+        })
+}
+
 struct Resolver<'m> {
     message: &'m Message,
     text: String,
@@ -157,13 +138,7 @@ impl<'m> Resolver<'m> {
             },
         };
         let message = &tables.messages[table as usize];
-        let Some(field) = message.by_name(name) else {
-            return Err(PathError::UnknownField {
-                message: message.full_name.to_string(),
-                name: name.to_owned(),
-                nearest: nearest(name, message.fields.iter().map(|field| &*field.name)),
-            });
-        };
+        let field = find_field(message, name)?;
         if !self.text.is_empty() {
             self.text.push('.');
         }
@@ -296,39 +271,7 @@ impl FieldPath {
     /// The type it leads to.
     pub fn kind(&self) -> FieldKind {
         let (field, whole) = self.target();
-        if whole && field.map {
-            let value = &self.inner.message.tables().sub(field).fields[1];
-            return FieldKind::Map(Box::new(self.single_kind(value)));
-        }
-        let kind = self.single_kind(field);
-        if whole && field.repeated {
-            FieldKind::List(Box::new(kind))
-        } else {
-            kind
-        }
-    }
-
-    fn single_kind(&self, field: &Field) -> FieldKind {
-        match field.kind {
-            Kind::Bool => FieldKind::Bool,
-            Kind::Double => FieldKind::Double,
-            Kind::Float => FieldKind::Float,
-            Kind::String => FieldKind::String,
-            Kind::Bytes => FieldKind::Bytes,
-            Kind::Uint32 | Kind::Uint64 | Kind::Fixed32 | Kind::Fixed64 => FieldKind::Uint,
-            Kind::Enum => FieldKind::Enum(
-                self.inner
-                    .message
-                    .tables()
-                    .enumeration(field)
-                    .full_name
-                    .to_string(),
-            ),
-            Kind::Message | Kind::Group => {
-                FieldKind::Message(self.inner.message.sibling(field.sub))
-            }
-            _ => FieldKind::Int,
-        }
+        FieldKind::of(&self.inner.message, field, whole)
     }
 
     /// The field whose type the path has, and whether it is meant as a whole.
@@ -349,47 +292,7 @@ impl FieldPath {
     /// The first fault met on the way, with its offset in `bytes`. Fields beside the path are only
     /// stepped over.
     pub fn get<'b>(&'b self, bytes: &'b [u8]) -> Result<Value<'b>, DecodeError> {
-        let visit = self.walk(bytes, Goal::Value)?;
-        let (field, whole) = self.target();
-        let found = visit.found;
-        if whole && field.map {
-            return Ok(Value::Map {
-                len: found.distinct(),
-            });
-        }
-        if whole && field.repeated {
-            return Ok(Value::List { len: found.count });
-        }
-        if field.kind.is_message() {
-            return Ok(match (found.present, found.part) {
-                (false, _) => Value::Absent,
-                (true, part) => Value::Message(part.unwrap_or_default()),
-            });
-        }
-        if found.present {
-            return self.scalar(field, found.raw, bytes);
-        }
-        let steps = &self.inner.steps;
-        let picked = steps
-            .iter()
-            .position(|step| !matches!(step.pick, Pick::Whole));
-        match picked {
-            // A default below an element is only there when the element is.
-            Some(last) if !self.element_present(bytes, last)? => Ok(Value::Absent),
-            _ => self.default(field),
-        }
-    }
-
-    /// Whether the element every later step lies in is there. `first` is the first picking step.
-    fn element_present(&self, bytes: &[u8], first: usize) -> Result<bool, DecodeError> {
-        let steps = &self.inner.steps;
-        let last = steps
-            .iter()
-            .rposition(|step| !matches!(step.pick, Pick::Whole))
-            .unwrap_or(first);
-        let mut visit = self.visit(bytes, Goal::Presence)?;
-        visit.message(last + 1, 0, Reader::new(bytes), 0)?;
-        Ok(visit.found.present)
+        self.course().get(bytes)
     }
 
     /// Whether the value is on the wire: for a field without presence, whether it differs from the
@@ -399,13 +302,7 @@ impl FieldPath {
     ///
     /// As [`FieldPath::get`].
     pub fn has(&self, bytes: &[u8]) -> Result<bool, DecodeError> {
-        let (field, whole) = self.target();
-        if whole && field.repeated {
-            return Ok(self.count(bytes)? > 0);
-        }
-        let found = self.walk(bytes, Goal::Value)?.found;
-        let implicit = whole && !field.presence;
-        Ok(found.present && !(implicit && super::to_json::is_zero(field.kind, found.raw)))
+        self.course().has(bytes)
     }
 
     /// The elements of a list, the distinct keys of a map; 1 or 0 for anything else, as [`FieldPath::has`].
@@ -414,12 +311,7 @@ impl FieldPath {
     ///
     /// As [`FieldPath::get`].
     pub fn count(&self, bytes: &[u8]) -> Result<u64, DecodeError> {
-        let (field, whole) = self.target();
-        match whole && field.repeated {
-            true if field.map => Ok(self.walk(bytes, Goal::Value)?.found.distinct()),
-            true => Ok(self.walk(bytes, Goal::Value)?.found.count),
-            false => self.has(bytes).map(u64::from),
-        }
+        self.course().count(bytes)
     }
 
     /// Appends every element of a list, in order. A path to anything else appends its value unless
@@ -433,62 +325,18 @@ impl FieldPath {
         bytes: &'b [u8],
         out: &mut Vec<Value<'b>>,
     ) -> Result<(), DecodeError> {
-        let (field, whole) = self.target();
-        if !(whole && field.repeated) || field.map {
-            out.extend(Some(self.get(bytes)?).filter(|value| !value.is_absent()));
-            return Ok(());
-        }
-        let mut each = Vec::new();
-        self.walk(bytes, Goal::Each(&mut each))?;
-        out.append(&mut each);
+        out.append(&mut self.course().values(bytes)?);
         Ok(())
     }
 
     #[inline(always)]
-    fn visit<'b, 'v>(
-        &'b self,
-        bytes: &'b [u8],
-        goal: Goal<'v, 'b>,
-    ) -> Result<Visit<'b, 'v>, DecodeError> {
-        let limits = self.inner.message.limits();
-        check_size(bytes, limits)?;
-        Ok(Visit {
-            path: &self.inner,
-            limits,
-            buf: bytes,
-            goal,
-            seen: [0; Limits::PATH_SEGMENTS_MAX],
-            fields_left: limits.fields,
-            found: Found::default(),
-        })
-    }
-
-    #[inline(always)]
-    fn walk<'b, 'v>(
-        &'b self,
-        bytes: &'b [u8],
-        goal: Goal<'v, 'b>,
-    ) -> Result<Visit<'b, 'v>, DecodeError> {
-        let mut visit = self.visit(bytes, goal)?;
-        visit.message(self.inner.steps.len(), 0, Reader::new(bytes), 0)?;
-        Ok(visit)
-    }
-
-    fn scalar<'b>(
-        &'b self,
-        field: &'b Field,
-        raw: u64,
-        bytes: &'b [u8],
-    ) -> Result<Value<'b>, DecodeError> {
-        scalar(&self.inner.message, field, raw, bytes)
-    }
-
-    fn default<'b>(&'b self, field: &'b Field) -> Result<Value<'b>, DecodeError> {
-        match &field.default {
-            DefaultValue::Raw(raw) => self.scalar(field, *raw, &[]),
-            DefaultValue::Bytes(bytes) => {
-                self.scalar(field, super::index::pack(0, bytes.len()), bytes)
-            }
+    fn course(&self) -> Course<'_, '_> {
+        let (field, whole) = self.target();
+        Course {
+            message: &self.inner.message,
+            steps: &self.inner.steps,
+            field,
+            whole,
         }
     }
 }

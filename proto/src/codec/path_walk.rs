@@ -8,7 +8,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::path::{Inner, Pick};
+use super::index::check_size;
+use super::path::{Pick, Step};
 use super::tables::{DefaultValue, Field, Kind, MessageTable, NO_ONEOF};
 use super::to_json::element;
 use super::validate::utf8;
@@ -26,11 +27,14 @@ pub(super) enum Goal<'v, 'b> {
     Presence,
     /// Every element of the list at the end.
     Each(&'v mut Vec<Value<'b>>),
+    /// Every entry of the map at the end, in wire order.
+    Entries(&'v mut Vec<(Value<'b>, Value<'b>)>),
 }
 
 /// The walk over one buffer.
 pub(super) struct Visit<'b, 'v> {
-    pub(super) path: &'b Inner,
+    pub(super) message: &'b Message,
+    pub(super) steps: &'v [Step],
     pub(super) limits: &'b Limits,
     pub(super) buf: &'b [u8],
     pub(super) goal: Goal<'v, 'b>,
@@ -45,6 +49,23 @@ pub(super) struct Visit<'b, 'v> {
 pub(super) enum MapKey<'b> {
     Number(u64),
     Text(&'b [u8]),
+}
+
+impl<'b> MapKey<'b> {
+    /// The key as a value; `field` is the key's.
+    fn value(self, field: &Field) -> Value<'b> {
+        match (self, field.kind) {
+            (MapKey::Text(text), _) => {
+                std::str::from_utf8(text).map_or(Value::Bytes(text), Value::Str)
+            }
+            (MapKey::Number(number), Kind::Bool) => Value::Bool(number != 0),
+            (
+                MapKey::Number(number),
+                Kind::Uint32 | Kind::Uint64 | Kind::Fixed32 | Kind::Fixed64,
+            ) => Value::U64(number),
+            (MapKey::Number(number), _) => Value::I64(number as i64),
+        }
+    }
 }
 
 impl Found<'_> {
@@ -67,7 +88,7 @@ pub(super) struct Found<'b> {
     pub(super) keys: Option<HashSet<MapKey<'b>>>,
 }
 
-impl<'b> Visit<'b, '_> {
+impl<'b, 'v> Visit<'b, 'v> {
     /// Visits a message (or a part of one) that step `at` reads, up to the step before `until`.
     pub(super) fn message(
         &mut self,
@@ -82,9 +103,8 @@ impl<'b> Visit<'b, '_> {
                 limit: self.limits.depth,
             });
         }
-        let path = self.path;
-        let step = &path.steps[at];
-        let table = &path.message.tables().messages[step.table as usize];
+        let step = &self.steps[at];
+        let table = &self.message.tables().messages[step.table as usize];
         let wanted = &table.fields[step.field as usize];
         while !reader.is_empty() {
             let offset = reader.offset();
@@ -109,8 +129,10 @@ impl<'b> Visit<'b, '_> {
     fn wipe(&mut self, at: usize) {
         self.seen[at..].fill(0);
         self.found = Found::default();
-        if let Goal::Each(values) = &mut self.goal {
-            values.clear();
+        match &mut self.goal {
+            Goal::Each(values) => values.clear(),
+            Goal::Entries(entries) => entries.clear(),
+            Goal::Value | Goal::Presence => {}
         }
     }
 
@@ -124,8 +146,6 @@ impl<'b> Visit<'b, '_> {
         reader: &mut Reader<'b>,
         depth: usize,
     ) -> Result<(), DecodeError> {
-        let path = self.path;
-        let step = &path.steps[at];
         let content = match wire {
             WireType::Len => reader.bytes()?,
             WireType::StartGroup => {
@@ -147,13 +167,10 @@ impl<'b> Visit<'b, '_> {
             }
             return Ok(());
         }
-        match &step.pick {
+        match &self.steps[at].pick {
             Pick::Number(_) | Pick::Text(_) => self.entry(until, at, field, content, start, depth),
-            Pick::Whole if field.map && until == path.steps.len() && at + 1 == until => {
-                let key = self.entry_key(field, content, start)?;
-                self.found.present = true;
-                self.found.keys.get_or_insert_default().insert(key);
-                Ok(())
+            Pick::Whole if field.map && until == self.steps.len() && at + 1 == until => {
+                self.whole_entry(field, content, start, depth)
             }
             _ => self.picked(until, at, field, content, start, depth),
         }
@@ -176,7 +193,7 @@ impl<'b> Visit<'b, '_> {
         }
         let index = self.seen[at];
         self.seen[at] += 1;
-        match self.path.steps[at].pick {
+        match self.steps[at].pick {
             Pick::Index(wanted) => wanted == Some(index),
             _ => true,
         }
@@ -187,7 +204,7 @@ impl<'b> Visit<'b, '_> {
         self.found.raw = raw;
         self.found.count += 1;
         if let Goal::Each(values) = &mut self.goal {
-            values.push(scalar(&self.path.message, field, raw, self.buf)?);
+            values.push(scalar(self.message, field, raw, self.buf)?);
         }
         Ok(())
     }
@@ -229,8 +246,9 @@ impl<'b> Visit<'b, '_> {
         match &mut self.goal {
             Goal::Each(values) => values.push(Value::Message(Cow::Borrowed(content))),
             Goal::Presence => {}
-            Goal::Value if field.repeated && matches!(self.path.steps[at].pick, Pick::Whole) => {}
-            Goal::Value => match &mut self.found.part {
+            Goal::Value | Goal::Entries(_)
+                if field.repeated && matches!(self.steps[at].pick, Pick::Whole) => {}
+            Goal::Value | Goal::Entries(_) => match &mut self.found.part {
                 none @ None => *none = Some(Cow::Borrowed(content)),
                 Some(part) => part.to_mut().extend_from_slice(content),
             },
@@ -248,9 +266,9 @@ impl<'b> Visit<'b, '_> {
         start: usize,
         depth: usize,
     ) -> Result<(), DecodeError> {
-        let table = self.path.message.tables().sub(field);
+        let table = self.message.tables().sub(field);
         let key = self.entry_key(field, content, start)?;
-        let same = match &self.path.steps[at].pick {
+        let same = match &self.steps[at].pick {
             Pick::Text(wanted) => key == MapKey::Text(wanted.as_bytes()),
             Pick::Number(wanted) => key == MapKey::Number(*wanted),
             _ => false,
@@ -260,8 +278,50 @@ impl<'b> Visit<'b, '_> {
         }
         // A later entry replaces the whole value.
         self.wipe(at + 1);
-        self.found.present = true;
+        self.entry_value(until, at, &table.fields[1], content, start, depth)
+    }
+
+    /// Visits an entry of a map that is meant as a whole.
+    fn whole_entry(
+        &mut self,
+        field: &'b Field,
+        content: &'b [u8],
+        start: usize,
+        depth: usize,
+    ) -> Result<(), DecodeError> {
+        let key = self.entry_key(field, content, start)?;
+        if !matches!(self.goal, Goal::Entries(_)) {
+            self.found.present = true;
+            self.found.keys.get_or_insert_default().insert(key);
+            return Ok(());
+        }
+        let table = self.message.tables().sub(field);
         let value = &table.fields[1];
+        self.found = Found::default();
+        let last = self.steps.len();
+        self.entry_value(last, last - 1, value, content, start, depth)?;
+        let found = std::mem::take(&mut self.found);
+        let value = match value.kind.is_message() {
+            true => Value::Message(found.part.unwrap_or_default()),
+            false => scalar(self.message, value, found.raw, self.buf)?,
+        };
+        if let Goal::Entries(entries) = &mut self.goal {
+            entries.push((key.value(&table.fields[0]), value));
+        }
+        Ok(())
+    }
+
+    /// Visits the value of a map entry.
+    fn entry_value(
+        &mut self,
+        until: usize,
+        at: usize,
+        value: &'b Field,
+        content: &'b [u8],
+        start: usize,
+        depth: usize,
+    ) -> Result<(), DecodeError> {
+        self.found.present = true;
         let default = match &value.default {
             DefaultValue::Raw(raw) => *raw,
             DefaultValue::Bytes(_) => 0,
@@ -294,7 +354,7 @@ impl<'b> Visit<'b, '_> {
         content: &'b [u8],
         start: usize,
     ) -> Result<MapKey<'b>, DecodeError> {
-        let key = &self.path.message.tables().sub(field).fields[0];
+        let key = &self.message.tables().sub(field).fields[0];
         let mut text: &'b [u8] = &[];
         let mut number = 0;
         let mut reader = Reader::nested(content, start);
@@ -331,6 +391,35 @@ fn replaces(table: &MessageTable, wanted: &Field, number: u32, wire: WireType) -
             let field = &table.fields[index];
             field.oneof == wanted.oneof && field.accepts(wire)
         })
+}
+
+/// The index of the member of a oneof that is set in a message: the last one.
+pub(super) fn last_member(
+    message: &Message,
+    oneof: u16,
+    bytes: &[u8],
+) -> Result<Option<usize>, DecodeError> {
+    let limits = message.limits();
+    check_size(bytes, limits)?;
+    let table = message.table();
+    let mut reader = Reader::new(bytes);
+    let (mut last, mut fields_left) = (None, limits.fields);
+    while !reader.is_empty() {
+        let offset = reader.offset();
+        fields_left = fields_left.checked_sub(1).ok_or(DecodeError::Fields {
+            offset,
+            limit: limits.fields,
+        })?;
+        let (number, wire) = reader.tag()?;
+        reader.skip(number, wire, limits.depth)?;
+        let field = table.find(number);
+        let member = |index: &usize| {
+            let field = &table.fields[*index];
+            field.oneof == oneof && field.accepts(wire)
+        };
+        last = field.filter(member).or(last);
+    }
+    Ok(last)
 }
 
 /// A scalar from its raw form; text lies in `bytes`.

@@ -9,7 +9,7 @@ use super::from_json_special::{is_integer, text_integer};
 use super::json_write::{from_base64, integer};
 use super::room;
 use super::slots::{Slot, SlotKind};
-use super::tables::Kind;
+use super::tables::{Kind, Tables};
 use super::template::{Inner, SlotValue};
 use crate::error::RenderError;
 use crate::wire::put_varint;
@@ -237,44 +237,12 @@ impl Inner {
                 set_length(out, start, 1);
             }
             (Kind::Bytes, _) => return None,
-            (kind, value) => put_raw(kind, self.raw(kind, slot, value)?, out),
+            (kind, value) => {
+                let raw = raw_value(self.message.tables(), kind, slot.sub, value)?;
+                put_raw(kind, raw, out)
+            }
         }
         Some(())
-    }
-
-    /// A value in the raw form of a kind.
-    fn raw(&self, kind: Kind, slot: &Slot, value: SlotValue<'_>) -> Option<u64> {
-        match (kind, value) {
-            (Kind::Bool, SlotValue::Bool(value)) => Some(u64::from(value)),
-            (Kind::Double, SlotValue::F64(value)) => Some(value.to_bits()),
-            (Kind::Double, SlotValue::I64(value)) => Some((value as f64).to_bits()),
-            (Kind::Double, SlotValue::U64(value)) => Some((value as f64).to_bits()),
-            (Kind::Float, SlotValue::F64(value)) => {
-                let single = value as f32;
-                (single.is_finite() || !value.is_finite()).then(|| u64::from(single.to_bits()))
-            }
-            (Kind::Float, SlotValue::I64(value)) => Some(u64::from((value as f32).to_bits())),
-            (Kind::Float, SlotValue::U64(value)) => Some(u64::from((value as f32).to_bits())),
-            (Kind::Bool, SlotValue::Str("true")) => Some(1),
-            (Kind::Bool, SlotValue::Str("false")) => Some(0),
-            (Kind::Enum, SlotValue::Str(name)) => {
-                let kind = &self.message.tables().enums[slot.sub as usize];
-                kind.names.get(name).map(|number| i64::from(*number) as u64)
-            }
-            (Kind::Double, SlotValue::Str(text)) => super::from_json::raw_double(text),
-            (Kind::Float, SlotValue::Str(text)) => super::from_json::raw_float(text),
-            (kind, SlotValue::I64(value)) => raw_integer(kind, i128::from(value)),
-            (kind, SlotValue::U64(value)) => raw_integer(kind, i128::from(value)),
-            (kind, SlotValue::Str(text)) if is_integer(kind) => {
-                raw_integer(kind, text_integer(text)?)
-            }
-            (kind, SlotValue::F64(value))
-                if is_integer(kind) && value == value.trunc() && value.abs() < 1.9e19 =>
-            {
-                raw_integer(kind, value as i128)
-            }
-            _ => None,
-        }
     }
 
     #[cold]
@@ -291,7 +259,47 @@ impl Inner {
     }
 }
 
-fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+/// A value in the raw form of a kind; `sub` is the enum's table.
+pub(crate) fn raw_value(
+    tables: &Tables,
+    kind: Kind,
+    sub: u32,
+    value: SlotValue<'_>,
+) -> Option<u64> {
+    match (kind, value) {
+        (Kind::Bool, SlotValue::Bool(value)) => Some(u64::from(value)),
+        (Kind::Double, SlotValue::F64(value)) => Some(value.to_bits()),
+        (Kind::Double, SlotValue::I64(value)) => Some((value as f64).to_bits()),
+        (Kind::Double, SlotValue::U64(value)) => Some((value as f64).to_bits()),
+        (Kind::Float, SlotValue::F64(value)) => {
+            let single = value as f32;
+            (single.is_finite() || !value.is_finite()).then(|| u64::from(single.to_bits()))
+        }
+        (Kind::Float, SlotValue::I64(value)) => Some(u64::from((value as f32).to_bits())),
+        (Kind::Float, SlotValue::U64(value)) => Some(u64::from((value as f32).to_bits())),
+        (Kind::Bool, SlotValue::Str("true")) => Some(1),
+        (Kind::Bool, SlotValue::Str("false")) => Some(0),
+        (Kind::Enum, SlotValue::Str(name)) => {
+            let kind = &tables.enums[sub as usize];
+            kind.names.get(name).map(|number| i64::from(*number) as u64)
+        }
+        (Kind::Double, SlotValue::Str(text)) => super::from_json::raw_double(text),
+        (Kind::Float, SlotValue::Str(text)) => super::from_json::raw_float(text),
+        (kind, SlotValue::I64(value)) => raw_integer(kind, i128::from(value)),
+        (kind, SlotValue::U64(value)) => raw_integer(kind, i128::from(value)),
+        (kind, SlotValue::Str(text)) if is_integer(kind) => raw_integer(kind, text_integer(text)?),
+        (kind, SlotValue::F64(value))
+            if (is_integer(kind) || kind == Kind::Enum)
+                && value == value.trunc()
+                && value.abs() < 1.9e19 =>
+        {
+            raw_integer(kind, value as i128)
+        }
+        _ => None,
+    }
+}
+
+pub(crate) fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }

@@ -67,6 +67,16 @@ pub(crate) fn put_duration(
     Ok(())
 }
 
+/// Whether seconds and nanos are a timestamp.
+pub(crate) fn is_timestamp(seconds: i64, nanos: i32) -> bool {
+    put_timestamp(seconds, nanos, &mut Vec::new()).is_ok()
+}
+
+/// Whether seconds and nanos are a duration.
+pub(crate) fn is_duration(seconds: i64, nanos: i32) -> bool {
+    put_duration(seconds, nanos, &mut Vec::new()).is_ok()
+}
+
 /// Nothing, or a point and 3, 6 or 9 digits.
 fn fraction(nanos: i32, out: &mut Vec<u8>) {
     let (value, width) = match nanos {

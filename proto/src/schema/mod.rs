@@ -140,6 +140,10 @@ impl Schema {
         })
     }
 
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.inner.tables
+    }
+
     fn names(&self) -> impl Iterator<Item = &str> {
         self.inner
             .tables
