@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use isukit_proto::{
-    JsonOptions, JsonParseOptions, Message, Schema, SlotValue, Template, TextOptions,
+    FieldRef, JsonOptions, JsonParseOptions, Message, Schema, SlotValue, Template, TextOptions,
+    Value, WriteError,
 };
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage};
@@ -488,6 +489,92 @@ fn path_to_the_last_item_of_large(bencher: Bencher<'_, '_>) {
         path.get(black_box(&case.wire))
             .map(|value| value == 123_456_789_i64)
     });
+}
+
+/// The 69 bytes and handles of their fields.
+struct Fields {
+    message: Message,
+    wire: Vec<u8>,
+    number: FieldRef,
+    text: FieldRef,
+    deeper: FieldRef,
+    list: FieldRef,
+}
+
+fn fields_69() -> Fields {
+    let dir = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/protos");
+    let schema = Schema::compile(&[dir]).expect("the schema compiles");
+    let message = schema.message("oracle.v1.Inner").expect("a type");
+    let field = |name| message.field(name).expect("a field");
+    Fields {
+        number: field("n"),
+        text: field("text"),
+        deeper: field("deeper"),
+        list: field("list"),
+        wire: bytes_69().prost.encode_to_vec(),
+        message,
+    }
+}
+
+/// An integer, a text and a text of the nested message.
+#[divan::bench]
+fn read_three_fields_of_69(bencher: Bencher<'_, '_>) {
+    let of = fields_69();
+    bencher.bench_local(|| {
+        let bytes = black_box(of.wire.as_slice());
+        let number = of.message.get(of.number, bytes);
+        let text = of.message.get(of.text, bytes);
+        let deeper = of.message.get(of.deeper, bytes);
+        let below = match &deeper {
+            Ok(Value::Message(part)) => of
+                .message
+                .get(of.text, part)
+                .is_ok_and(|value| value == "a description of a team..."),
+            _ => false,
+        };
+        below
+            && number.is_ok_and(|value| value == 123_456_789_i64)
+            && text.is_ok_and(|value| value == "one user of a team")
+    });
+}
+
+/// The four elements of the packed list.
+#[divan::bench]
+fn read_list_of_69(bencher: Bencher<'_, '_>) {
+    let of = fields_69();
+    bencher.bench_local(|| of.message.items(of.list, black_box(&of.wire)));
+}
+
+#[divan::bench]
+fn write_69(bencher: Bencher<'_, '_>) {
+    let of = fields_69();
+    let write = |out: &mut Vec<u8>, number: f64, text: &str| -> Result<(), WriteError> {
+        let mut writer = of.message.writer(out);
+        writer.put(of.number, number.into())?;
+        writer.put(of.text, text.into())?;
+        writer.begin(of.deeper)?;
+        writer.put(of.number, 987_654_321.0.into())?;
+        writer.put(of.text, "a description of a team...".into())?;
+        writer.end()?;
+        for item in [1.0, 20.0, 300.0, 4000.0] {
+            writer.put(of.list, item.into())?;
+        }
+        writer.finish()
+    };
+    let mut out = Vec::with_capacity(1 << 16);
+    let text = "one user of a team";
+    assert_eq!(write(&mut out, 123_456_789.0, text), Ok(()));
+    assert_eq!(out, of.wire);
+    bencher.bench_local(|| {
+        out.clear();
+        write(&mut out, black_box(123_456_789.0), black_box(text)).is_ok()
+    });
+}
+
+#[divan::bench]
+fn find_field(bencher: Bencher<'_, '_>) {
+    let of = fields_69();
+    bencher.bench_local(|| of.message.field(black_box("text")));
 }
 
 #[divan::bench]

@@ -4,7 +4,8 @@
 use std::sync::OnceLock;
 
 use crate::{
-    DecodeError, JsonOptions, JsonParseOptions, Message, Schema, SlotValue, TextOptions, Unknown,
+    DecodeError, FieldKind, FieldRef, JsonOptions, JsonParseOptions, Message, Schema, SlotValue,
+    TextOptions, Unknown, Value, WriteValue,
 };
 
 /// A schema with every construct the readers treat differently.
@@ -33,6 +34,7 @@ pub fn wire(data: &[u8]) {
     let Some((message, bytes)) = pick(data) else {
         return;
     };
+    read_fields(&message, bytes, 0);
     let valid = message.validate(bytes).is_ok();
     let mut text = Vec::new();
     let text_read = message.to_text(bytes, &TextOptions::new().expand_any(true), &mut text);
@@ -71,6 +73,112 @@ pub fn wire(data: &[u8]) {
             String::from_utf8_lossy(&again),
             String::from_utf8_lossy(&json)
         );
+    }
+}
+
+/// Every field of hostile bytes by its handle, and of the messages below.
+fn read_fields(message: &Message, bytes: &[u8], depth: usize) {
+    for field in message.fields() {
+        let value = message.get(field, bytes);
+        let has = message.has(field, bytes);
+        assert!(value.is_err() || has.is_ok(), "{has:?}");
+        let entries = message.entries(field, bytes).unwrap_or_default();
+        let items = message.items(field, bytes).unwrap_or_default();
+        if let Ok(Value::List { len }) = value {
+            assert!(items.is_empty() || items.len() as u64 == len);
+        }
+        let FieldKind::Message(inner) = element_kind(message.info(field).kind) else {
+            continue;
+        };
+        let values = entries.iter().map(|entry| &entry.1).chain(&items);
+        for value in values.filter(|_| depth < 3) {
+            if let Value::Message(part) = value {
+                read_fields(&inner, part, depth + 1);
+            }
+        }
+    }
+    for (_, oneof) in message.oneofs() {
+        if let Ok(Some(member)) = message.which(oneof, bytes) {
+            assert_eq!(message.has(member, bytes), Ok(true));
+        }
+    }
+}
+
+/// What a list or map is of.
+fn element_kind(kind: FieldKind) -> FieldKind {
+    match kind {
+        FieldKind::List(kind) | FieldKind::Map(_, kind) => *kind,
+        kind => kind,
+    }
+}
+
+/// Calls of a writer, each spelled by a few bytes: what comes out must be a message.
+pub fn write(data: &[u8]) {
+    let Some((message, mut calls)) = pick(data) else {
+        return;
+    };
+    let mut out = Vec::new();
+    let mut writer = message.writer(&mut out);
+    let mut entry = None;
+    while let [call, field, value, rest @ ..] = calls {
+        calls = rest;
+        let fields: Vec<FieldRef> =
+            match schema().and_then(|of| of.message(writer.open_type()).ok()) {
+                Some(open) => open.fields().collect(),
+                None => return,
+            };
+        let Some(field) = fields.get(usize::from(*field) % fields.len().max(1)) else {
+            let _ = writer.end();
+            continue;
+        };
+        let before = writer.depth();
+        let done = match call % 8 {
+            0 => writer.end().map(|()| before - 1),
+            1 => writer.begin(*field).map(|()| before + 1),
+            2 => writer.begin_entry(*field, dynamic(*value)).map(|field| {
+                entry = Some(field);
+                before + 1
+            }),
+            3 => writer
+                .put_entry(*field, dynamic(*value), dynamic(value >> 4))
+                .map(|()| before),
+            4 => writer
+                .put(entry.unwrap_or(*field), dynamic(*value))
+                .map(|()| before),
+            _ => writer.put(*field, dynamic(*value)).map(|()| before),
+        };
+        assert_eq!(writer.depth(), done.unwrap_or(before));
+    }
+    while writer.depth() > 0 {
+        if writer.end().is_err() {
+            return;
+        }
+    }
+    if writer.finish().is_ok() {
+        assert_eq!(message.validate(&out), Ok(()));
+    } else {
+        assert!(out.is_empty());
+    }
+}
+
+/// A value of some kind.
+fn dynamic(byte: u8) -> WriteValue<'static> {
+    match byte % 16 {
+        0 => WriteValue::Bool(byte > 99),
+        1 => WriteValue::I64(i64::from(byte) - 100),
+        2 => WriteValue::I64(i64::MIN),
+        3 => WriteValue::U64(u64::MAX),
+        4 => WriteValue::F64(f64::from(byte) / 32.0),
+        5 => WriteValue::F64(f64::NAN),
+        6 => WriteValue::F64(1e19),
+        7 => WriteValue::Str(""),
+        8 => WriteValue::Str("COLOR_RED"),
+        9 => WriteValue::Str("MOOD_GOOD"),
+        10 => WriteValue::Str("-1.5s"),
+        11 => WriteValue::Str("2020-02-29T23:59:59.999999999Z"),
+        12 => WriteValue::Bytes(&[0xff; 200]),
+        13 => WriteValue::Bytes(b"text"),
+        _ => WriteValue::F64(f64::from(byte)),
     }
 }
 

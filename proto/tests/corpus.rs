@@ -11,11 +11,12 @@ use support::{Choices, Wild, pool, wire};
 
 type Body = fn(&[u8]);
 
-const TARGETS: [(&str, Body); 5] = [
+const TARGETS: [(&str, Body); 6] = [
     ("wire", fuzz::wire),
     ("json", fuzz::json),
     ("path", fuzz::path),
     ("template", fuzz::template),
+    ("write", fuzz::write),
     ("descriptors", fuzz::descriptors),
 ];
 

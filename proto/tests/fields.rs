@@ -453,6 +453,12 @@ fn values_that_do_not_fit_are_named() {
     );
     check(
         "Legacy",
+        "single",
+        1.0,
+        "is a group; begin it and put its fields",
+    );
+    check(
+        "Legacy",
         "mood",
         7_i64,
         "takes oracle.v1.Mood, which has no value 7; check the schema",

@@ -154,7 +154,7 @@ impl<'w> Writer<'w> {
             return self.append(field.index, known, value);
         }
         self.may_set(field.index, known)?;
-        if known.kind == Kind::Message {
+        if known.kind.is_message() {
             self.put_message(known, value)?;
         } else {
             let fit = fit(self.tables, known, value)?;

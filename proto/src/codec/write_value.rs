@@ -104,7 +104,10 @@ pub(super) fn message(
         _ => {
             return Err(WriteError::Shape {
                 field: field.full_name.to_string(),
-                is: "a message",
+                is: match field.kind {
+                    Kind::Group => "a group",
+                    _ => "a message",
+                },
                 remedy: "begin it and put its fields",
             });
         }
