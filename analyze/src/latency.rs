@@ -1,5 +1,7 @@
 //! Latency distributions: what is recorded a million times a second and read once.
 
+use std::borrow::Cow;
+
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
@@ -15,14 +17,29 @@ pub const HIGHEST_NS: u64 = 3_600_000_000_000;
 /// A distribution of durations in nanoseconds, in bounded memory.
 ///
 /// A High Dynamic Range histogram with three significant digits. It grows to the largest value
-/// it has seen (about 100 KB at a second) and never with the number of values.
+/// it has seen (about 100 KB at a second) and never with the number of values. The first few values
+/// are kept as they are: a report has many distributions, and most of them stay small.
 #[derive(Debug, Clone)]
 pub struct Latencies {
-    histogram: Histogram<u64>,
+    /// The values, while there is no histogram; at most [`FEW`].
+    few: Vec<u64>,
+    histogram: Option<Box<Histogram<u64>>>,
     sum_ns: u128,
     /// Exact extremes, where the histogram knows only its buckets' edges.
     min_ns: u64,
     max_ns: u64,
+}
+
+/// Values kept one by one before a histogram is made: 1 KB.
+const FEW: usize = 128;
+
+fn empty_histogram() -> Histogram<u64> {
+    // The bounds are constants the crate accepts; the fallback has the same precision.
+    let mut histogram = Histogram::new_with_bounds(LOWEST_NS, 100_000_000, SIGNIFICANT_DIGITS)
+        .or_else(|_| Histogram::new(SIGNIFICANT_DIGITS))
+        .unwrap_or_else(|_| unreachable!("three digits are within the crate's range"));
+    histogram.auto(true);
+    histogram
 }
 
 impl Default for Latencies {
@@ -34,13 +51,9 @@ impl Default for Latencies {
 impl Latencies {
     /// An empty distribution.
     pub fn new() -> Self {
-        // The bounds are constants the crate accepts; the fallback has the same precision.
-        let mut histogram = Histogram::new_with_bounds(LOWEST_NS, 100_000_000, SIGNIFICANT_DIGITS)
-            .or_else(|_| Histogram::new(SIGNIFICANT_DIGITS))
-            .unwrap_or_else(|_| unreachable!("three digits are within the crate's range"));
-        histogram.auto(true);
         Self {
-            histogram,
+            few: Vec::new(),
+            histogram: None,
             sum_ns: 0,
             min_ns: u64::MAX,
             max_ns: 0,
@@ -48,20 +61,37 @@ impl Latencies {
     }
 
     /// Add one duration in nanoseconds; more than [`HIGHEST_NS`] counts as [`HIGHEST_NS`].
+    #[inline]
     pub fn record(&mut self, ns: u64) {
         let ns = ns.min(HIGHEST_NS);
         self.sum_ns += u128::from(ns);
         self.min_ns = self.min_ns.min(ns);
         self.max_ns = self.max_ns.max(ns);
-        // Cannot fail: the histogram resizes itself, and HIGHEST_NS is far within its range.
-        let _ = self.histogram.record(ns);
+        match &mut self.histogram {
+            // Cannot fail: the histogram resizes itself, and HIGHEST_NS is far within its range.
+            Some(histogram) => drop(histogram.record(ns)),
+            None if self.few.len() < FEW => self.few.push(ns),
+            None => drop(self.spill().record(ns)),
+        }
+    }
+
+    /// Go over from a few values to a histogram.
+    fn spill(&mut self) -> &mut Histogram<u64> {
+        let few = std::mem::take(&mut self.few);
+        let histogram = self
+            .histogram
+            .get_or_insert_with(|| Box::new(empty_histogram()));
+        for ns in few {
+            let _ = histogram.record(ns);
+        }
+        histogram
     }
 
     /// Add `count` durations of zero, which is cheaper than one by one.
     pub fn record_zeros(&mut self, count: u64) {
         if count > 0 {
             self.min_ns = 0;
-            let _ = self.histogram.record_n(0, count);
+            let _ = self.spill().record_n(0, count);
         }
     }
 
@@ -73,13 +103,26 @@ impl Latencies {
         self.sum_ns += other.sum_ns;
         self.min_ns = self.min_ns.min(other.min_ns);
         self.max_ns = self.max_ns.max(other.max_ns);
-        // Cannot fail: both have the same precision and this one resizes.
-        let _ = self.histogram.add(&other.histogram);
+        if let Some(theirs) = &other.histogram {
+            // Cannot fail: both have the same precision and this one resizes.
+            let _ = self.spill().add(&**theirs);
+        }
+        if self.histogram.is_none() && self.few.len() + other.few.len() <= FEW {
+            self.few.extend_from_slice(&other.few);
+            return;
+        }
+        let histogram = self.spill();
+        for &ns in &other.few {
+            let _ = histogram.record(ns);
+        }
     }
 
     /// Forget every value, keeping the memory.
     pub fn clear(&mut self) {
-        self.histogram.reset();
+        if let Some(histogram) = &mut self.histogram {
+            histogram.reset();
+        }
+        self.few.clear();
         self.sum_ns = 0;
         self.min_ns = u64::MAX;
         self.max_ns = 0;
@@ -87,12 +130,13 @@ impl Latencies {
 
     /// Number of values.
     pub fn count(&self) -> u64 {
-        self.histogram.len()
+        let counted = self.histogram.as_ref().map_or(0, |counted| counted.len());
+        counted + self.few.len() as u64
     }
 
     /// Whether nothing was recorded.
     pub fn is_empty(&self) -> bool {
-        self.histogram.is_empty()
+        self.count() == 0
     }
 
     /// The value below which a share `q` (0 to 1) of the values lie, in nanoseconds; 0 when empty.
@@ -100,7 +144,11 @@ impl Latencies {
         if self.is_empty() {
             return 0;
         }
-        let edge = self.histogram.value_at_quantile(q);
+        self.quantile_of(&self.histogram(), q)
+    }
+
+    fn quantile_of(&self, histogram: &Histogram<u64>, q: f64) -> u64 {
+        let edge = histogram.value_at_quantile(q);
         // What cannot be told from zero reads as zero.
         if edge < LOWEST_NS {
             return 0;
@@ -129,21 +177,33 @@ impl Latencies {
 
     /// The usual quantiles, in milliseconds.
     pub fn summary(&self) -> LatencySummary {
+        if self.is_empty() {
+            return LatencySummary::default();
+        }
+        let histogram = self.histogram();
         let ms = |ns: u64| ns as f64 / 1e6;
+        let quantile = |q| ms(self.quantile_of(&histogram, q));
         LatencySummary {
-            p50: ms(self.quantile_ns(0.50)),
-            p90: ms(self.quantile_ns(0.90)),
-            p95: ms(self.quantile_ns(0.95)),
-            p99: ms(self.quantile_ns(0.99)),
-            p999: ms(self.quantile_ns(0.999)),
+            p50: quantile(0.50),
+            p90: quantile(0.90),
+            p95: quantile(0.95),
+            p99: quantile(0.99),
+            p999: quantile(0.999),
             max: ms(self.max_ns()),
             mean: self.mean_ns() / 1e6,
         }
     }
 
-    /// The histogram itself, for writers of the HDR formats. Values are nanoseconds.
-    pub fn histogram(&self) -> &Histogram<u64> {
-        &self.histogram
+    /// The histogram, for writers of the HDR formats. Values are nanoseconds.
+    pub fn histogram(&self) -> Cow<'_, Histogram<u64>> {
+        if let Some(histogram) = &self.histogram {
+            return Cow::Borrowed(histogram);
+        }
+        let mut histogram = empty_histogram();
+        for &ns in &self.few {
+            let _ = histogram.record(ns);
+        }
+        Cow::Owned(histogram)
     }
 }
 
@@ -202,6 +262,20 @@ mod tests {
         merged.merge(&of((2_500..5_000).map(|n| n * n)));
         assert_eq!(merged.summary(), whole.summary());
         assert_eq!(merged.count(), whole.count());
+    }
+
+    #[test]
+    fn few_values_and_many_merge_alike() {
+        for (left, right) in [(0, 5), (100, 28), (100, 29), (5, 1_000), (1_000, 5)] {
+            let values = |from: u64, to: u64| (from..to).map(|n| n * 12_345);
+            let mut merged = of(values(0, left));
+            merged.merge(&of(values(left, left + right)));
+            let whole = of(values(0, left + right));
+            assert_eq!(merged.count(), left + right);
+            assert_eq!(merged.summary(), whole.summary(), "{left} and {right}");
+            merged.clear();
+            assert!(merged.is_empty());
+        }
     }
 
     #[test]

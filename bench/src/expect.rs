@@ -118,6 +118,7 @@ mod tests {
     fn reply(status: u16, body: &[u8]) -> ReplyView<'_> {
         ReplyView {
             step: StepId(0),
+            tag: 0,
             status,
             head: b"",
             body,

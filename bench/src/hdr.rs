@@ -15,7 +15,7 @@ const NS_PER_MS: f64 = 1e6;
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write_log(outcome: &Outcome, steps: &[String], out: &mut dyn Write) -> io::Result<()> {
+pub fn write_log(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
     let mut serializer = V2DeflateSerializer::new();
     let start = SystemTime::UNIX_EPOCH
         + Duration::from_micros(outcome.started_unix_us.try_into().unwrap_or(0));
@@ -26,7 +26,7 @@ pub fn write_log(outcome: &Outcome, steps: &[String], out: &mut dyn Write) -> io
         .with_max_value_divisor(NS_PER_MS)
         .begin_log_with(&mut bytes, &mut serializer)
         .map_err(|error| io::Error::other(format!("{error:?}")))?;
-    for (name, tally) in steps.iter().zip(&outcome.totals.all.steps) {
+    for (name, tally) in outcome.steps.iter().zip(&outcome.totals.all.steps) {
         // A tag may hold neither commas nor white space.
         let tag: String = name
             .chars()
@@ -39,7 +39,7 @@ pub fn write_log(outcome: &Outcome, steps: &[String], out: &mut dyn Write) -> io
             })
             .collect();
         log.write_histogram(
-            tally.latency.histogram(),
+            &tally.latency.histogram(),
             Duration::ZERO,
             Duration::from_secs_f64(outcome.sending_s),
             Tag::new(&tag),

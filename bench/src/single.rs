@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::{Behaviour, Call, Cx, Nanos, Next, StepId, User, Wake};
+use crate::engine::{Behaviour, Call, Cx, Local, Nanos, Next, StepId, User, Wake};
 use crate::expect::Expect;
 use crate::http1::Want;
 use crate::http1::request::Request;
@@ -42,10 +42,10 @@ struct SingleUser {
 }
 
 impl Behaviour for SingleBehaviour {
-    fn user(&self, number: u64) -> Box<dyn User> {
+    fn user(&self, _: &mut Local) -> Box<dyn User> {
         Box::new(SingleUser {
             single: Arc::clone(&self.0),
-            number,
+            number: 0,
             failures: 0,
         })
     }
@@ -63,8 +63,7 @@ impl SingleUser {
             step: StepId(0),
             due_at,
             want,
-            bytes: &[],
-            first_part: 0,
+            ..Call::default()
         };
         cx.send(&single.request, self.number, call);
         Next::Reply
@@ -83,20 +82,23 @@ impl User for SingleUser {
     #[inline]
     fn resume(&mut self, cx: &mut Cx<'_>, wake: Wake<'_>) -> Next {
         match wake {
-            Wake::Start { due_at } => self.send(cx, due_at),
+            Wake::Start { due_at, number } => {
+                self.number = number;
+                self.send(cx, due_at)
+            }
             Wake::Reply(reply) => {
                 self.failures = 0;
                 cx.judge(&reply, &self.single.expect.judge(&reply));
                 self.go_on(cx)
             }
             // A timeout was pause enough.
-            Wake::Failed(kind) if kind.is_timeout() => self.go_on(cx),
+            Wake::Failed(failed) if failed.fault.kind.is_timeout() => self.go_on(cx),
             Wake::Failed(_) if self.single.repeat && cx.running() => {
                 self.failures = self.failures.saturating_add(1);
                 Next::Until(cx.now() + pause_after(self.failures))
             }
             Wake::Failed(_) => Next::Done,
-            Wake::Timer => self.go_on(cx),
+            Wake::Timer | Wake::Letter(_) => self.go_on(cx),
         }
     }
 }

@@ -237,6 +237,8 @@ mod tests {
         };
         judge(
             &Totals {
+                phases: Vec::new(),
+                phase: 0,
                 all,
                 threads: vec![ThreadUse::default(), thread],
             },

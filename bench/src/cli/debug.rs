@@ -13,7 +13,8 @@ use super::run::Prepared;
 use super::signals::stop_on_signals;
 use super::{DONE, FAILED, print};
 use crate::engine::{
-    self, Behaviour, Call, Cx, Fault, Load, Next, Phase, Population, StepId, StopSwitch, User, Wake,
+    self, Behaviour, Call, Cx, Fault, Load, Local, Next, Phase, Population, StepId, StopSwitch,
+    User, Wake,
 };
 use crate::http1::Want;
 use crate::http1::request::SlotValues;
@@ -45,7 +46,7 @@ struct OneShotBehaviour(Arc<OneShot>);
 struct OneShotUser(Arc<OneShot>);
 
 impl Behaviour for OneShotBehaviour {
-    fn user(&self, _number: u64) -> Box<dyn User> {
+    fn user(&self, _: &mut Local) -> Box<dyn User> {
         Box::new(OneShotUser(Arc::clone(&self.0)))
     }
 }
@@ -54,7 +55,7 @@ impl User for OneShotUser {
     fn resume(&mut self, cx: &mut Cx<'_>, wake: Wake<'_>) -> Next {
         let shot = &*self.0;
         match wake {
-            Wake::Start { due_at } => {
+            Wake::Start { due_at, .. } => {
                 let want = Want {
                     body: true,
                     ..Want::default()
@@ -63,8 +64,7 @@ impl User for OneShotUser {
                     step: StepId(0),
                     due_at,
                     want,
-                    bytes: &[],
-                    first_part: 0,
+                    ..Call::default()
                 };
                 cx.send(&shot.single.request, 0, call);
                 return Next::Reply;
@@ -81,7 +81,7 @@ impl User for OneShotUser {
                 };
                 *shot.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
             }
-            Wake::Failed(_) | Wake::Timer => {}
+            Wake::Failed(_) | Wake::Timer | Wake::Letter(_) => {}
         }
         shot.stop.press();
         Next::Done
@@ -113,15 +113,14 @@ pub(super) fn main(prepared: Prepared) -> Result<u8> {
         stop: Arc::clone(&stop),
     });
     plan.threads = 1;
+    let longest = plan.timeouts.connect + plan.timeouts.total + Duration::from_secs(1);
     plan.phases = vec![Phase {
-        name: "debug".to_owned(),
-        duration: plan.timeouts.connect + plan.timeouts.total + Duration::from_secs(1),
-        drain: Duration::ZERO,
-        measured: true,
         populations: vec![Population {
             behaviour: Arc::new(OneShotBehaviour(Arc::clone(&shot))),
             load: Load::Closed { users: 1 },
+            until: None,
         }],
+        ..Phase::new("debug", longest)
     }];
     let outcome = engine::run(&Arc::new(plan), &stop, None, |_, _| {})?;
     let seen = shot

@@ -25,6 +25,7 @@ use crate::hdr;
 use crate::http1::limits::ReplyLimits;
 use crate::http1::request::{Body, Request, SlotText};
 use crate::http1::target::{ConnectTo, Endpoint, Target};
+use crate::pace::ArrivalSpec;
 use crate::report::{self, Asked, Format, RunReport};
 use crate::single::{Single, SingleBehaviour};
 use crate::tls::{self, TlsOptions};
@@ -241,9 +242,9 @@ pub(super) fn main(args: &RunArgs) -> Result<u8> {
     let (outcome, events_written) = load(&plan, &stop, events, args.duration)?;
     let hdr_written = hdr.map_or(Ok(()), |file| {
         let mut out = BufWriter::new(file);
-        hdr::write_log(&outcome, &plan.steps, &mut out).and_then(|()| out.flush())
+        hdr::write_log(&outcome, &mut out).and_then(|()| out.flush())
     });
-    let report = report::report(asked, &plan.steps, &outcome, &args.thresholds);
+    let report = report::report(asked, &outcome, &args.thresholds);
     write_report(&report, args.format, output)?;
     // A full disk must not cost the report of a long run, so these come last.
     let mut code = if report.passed { DONE } else { FAILED };
@@ -292,21 +293,26 @@ fn phases(args: &RunArgs, mut single: Single) -> Vec<Phase> {
             users: args.connections,
         },
         Some(rate) => Load::Open {
-            rate,
+            arrivals: vec![ArrivalSpec::Rate {
+                from: Duration::ZERO,
+                to: None,
+                first: rate,
+                last: rate,
+            }],
             max_users: args.connections,
         },
     };
     single.repeat = args.rate.is_none();
     let behaviour = Arc::new(SingleBehaviour(Arc::new(single)));
     let phase = |name: &str, duration, measured| Phase {
-        name: name.to_owned(),
-        duration,
         drain: args.drain,
         measured,
         populations: vec![Population {
             behaviour: behaviour.clone(),
-            load,
+            load: load.clone(),
+            until: None,
         }],
+        ..Phase::new(name, duration)
     };
     let mut phases = Vec::new();
     if !args.warmup.is_zero() {
@@ -360,6 +366,8 @@ fn prepare(args: &RunArgs) -> Result<Prepared> {
         tls,
         threads,
         steps: vec![printable_step(&method, &target.path)],
+        signals: Vec::new(),
+        client_connections: 6,
         phases: Vec::new(),
         timeouts: Timeouts {
             connect: args.connect_timeout,

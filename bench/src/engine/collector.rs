@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use isukit_analyze::latency::{Latencies, LatencySummary};
 use serde::Serialize;
 
-use super::tally::{Delta, ThreadUse};
+use super::clock::Nanos;
+use super::fault::{FaultBook, FaultSample};
+use super::plan::Phase;
+use super::tally::{CheckTally, Delta, ThreadUse, merge_checks};
 
 /// One second of the run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -30,11 +33,38 @@ pub struct SeriesPoint {
     pub send_lag_us_p99: f64,
 }
 
+/// What happened in one phase.
+#[derive(Debug, Clone, Default)]
+pub struct PhaseTotals {
+    /// Whether it began.
+    pub began: bool,
+    /// When, on the run's clock.
+    pub start: Nanos,
+    /// When its last shard ended it.
+    pub end: Nanos,
+    /// Finished requests.
+    pub requests: u64,
+    /// Failed ones, timeouts included.
+    pub errors: u64,
+    /// Timeouts.
+    pub timeouts: u64,
+    /// Failures.
+    pub faults: FaultBook,
+    /// Reasons for which the run has failed as a whole.
+    pub criticals: Vec<FaultSample>,
+    /// By check.
+    pub checks: Vec<CheckTally>,
+}
+
 /// Everything counted so far.
 #[derive(Debug, Clone)]
 pub struct Totals {
-    /// All shards together.
+    /// All shards together, in the phases that count.
     pub all: Delta,
+    /// By phase of the plan.
+    pub phases: Vec<PhaseTotals>,
+    /// The phase that was reported last.
+    pub phase: usize,
     /// What each shard's thread used of its CPU.
     pub threads: Vec<ThreadUse>,
 }
@@ -44,16 +74,32 @@ pub struct Totals {
 pub(super) struct Collector {
     totals: Totals,
     /// Seconds for which not every shard has reported, and how many have.
-    open: BTreeMap<u64, (Delta, usize)>,
+    open: BTreeMap<(usize, u64), (Delta, usize)>,
     series: Vec<SeriesPoint>,
     shards: usize,
     steps: usize,
+    /// By phase: whether it counts, and the second of the series in which it starts.
+    measured: Vec<(bool, u64)>,
 }
 
 impl Collector {
-    pub(super) fn new(shards: usize, steps: usize) -> Self {
+    pub(super) fn new(shards: usize, steps: usize, phases: &[Phase]) -> Self {
+        let mut passed = 0;
+        let measured = phases
+            .iter()
+            .map(|phase| {
+                let start = passed;
+                if phase.measured {
+                    passed += (phase.duration + phase.drain).as_secs() + 1;
+                }
+                (phase.measured, start)
+            })
+            .collect();
         Self {
+            measured,
             totals: Totals {
+                phases: vec![PhaseTotals::default(); phases.len()],
+                phase: 0,
                 all: Delta::new(0, steps),
                 threads: vec![ThreadUse::default(); shards],
             },
@@ -65,40 +111,49 @@ impl Collector {
     }
 
     /// Add a shard's second; the point of a second that is now complete.
-    pub(super) fn add(&mut self, delta: &Delta) -> Option<&SeriesPoint> {
+    pub(super) fn add(&mut self, delta: &Delta) -> Option<SeriesPoint> {
+        self.totals.phase = delta.phase;
+        if let Some(phase) = self.totals.phases.get_mut(delta.phase) {
+            phase.add(delta);
+        }
+        let (measured, first_second) = self.measured.get(delta.phase).copied()?;
+        if !measured {
+            return Some(point(delta.second, delta));
+        }
         self.totals.all.merge(delta);
         if let Some(thread) = self.totals.threads.get_mut(delta.shard) {
             thread.merge(&delta.thread);
         }
+        let second = first_second + delta.second;
         // Only the last hand-over can come twice for a second.
         if self
             .series
             .last()
-            .is_some_and(|point| point.second >= delta.second)
+            .is_some_and(|point| point.second >= second)
         {
-            self.amend(delta);
+            self.amend(second, delta);
             return None;
         }
         let (merged, reported) = self
             .open
-            .entry(delta.second)
+            .entry((delta.phase, second))
             .or_insert_with(|| (Delta::new(0, self.steps), 0));
         merged.merge(delta);
         *reported += 1;
         if *reported < self.shards {
             return None;
         }
-        let (merged, _) = self.open.remove(&delta.second)?;
-        self.series.push(point(delta.second, &merged));
-        self.series.last()
+        let (merged, _) = self.open.remove(&(delta.phase, second))?;
+        self.series.push(point(second, &merged));
+        self.series.last().cloned()
     }
 
     /// Counts for a second that the series has passed.
-    fn amend(&mut self, delta: &Delta) {
-        let late = point(delta.second, delta);
+    fn amend(&mut self, second: u64, delta: &Delta) {
+        let late = point(second, delta);
         match self
             .series
-            .binary_search_by_key(&delta.second, |point| point.second)
+            .binary_search_by_key(&second, |point| point.second)
         {
             Ok(at) => {
                 let point = &mut self.series[at];
@@ -119,7 +174,7 @@ impl Collector {
 
     /// The totals and the whole series.
     pub(super) fn finish(mut self) -> (Totals, Vec<SeriesPoint>) {
-        for (second, (merged, _)) in std::mem::take(&mut self.open) {
+        for ((_, second), (merged, _)) in std::mem::take(&mut self.open) {
             if merged.requests() > 0 || merged.sent > 0 {
                 self.series.push(point(second, &merged));
             }
@@ -135,6 +190,20 @@ impl Collector {
             self.series.pop();
         }
         (self.totals, self.series)
+    }
+}
+
+impl PhaseTotals {
+    fn add(&mut self, delta: &Delta) {
+        self.began = true;
+        self.start = delta.origin;
+        self.end = self.end.max(delta.ended.unwrap_or(0));
+        self.requests += delta.requests();
+        self.errors += delta.errors();
+        self.timeouts += delta.timeouts();
+        self.faults.merge(&delta.faults);
+        self.criticals.extend(delta.criticals.iter().cloned());
+        merge_checks(&mut self.checks, &delta.checks);
     }
 }
 
@@ -161,6 +230,11 @@ mod tests {
     use super::super::user::{StepId, Timing};
     use super::*;
 
+    fn collector(shards: usize) -> Collector {
+        let phase = Phase::new("load", std::time::Duration::from_secs(10));
+        Collector::new(shards, 1, &[phase])
+    }
+
     fn delta(shard: usize, second: u64, requests: u64) -> Delta {
         let mut delta = Delta::new(shard, 1);
         delta.second = second;
@@ -178,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_second_is_complete_when_every_shard_has_reported_it() {
-        let mut collector = Collector::new(2, 1);
+        let mut collector = collector(2);
         assert_eq!(collector.add(&delta(0, 0, 3)), None);
         assert_eq!(collector.add(&delta(0, 1, 1)), None);
         let point = collector.add(&delta(1, 0, 4)).unwrap();
@@ -197,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_late_hand_over_is_not_lost() {
-        let mut collector = Collector::new(1, 1);
+        let mut collector = collector(1);
         for second in [0, 3] {
             collector.add(&delta(0, second, 1));
         }
@@ -214,7 +288,7 @@ mod tests {
 
     #[test]
     fn an_empty_end_is_no_second() {
-        let mut collector = Collector::new(1, 1);
+        let mut collector = collector(1);
         collector.add(&delta(0, 0, 3));
         collector.add(&delta(0, 1, 0));
         assert_eq!(collector.finish().1.len(), 1);

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use super::clock::Clock;
 use super::fault::Fault;
-use super::user::{StepId, Timing};
+use super::user::Timing;
 use isukit_analyze::sample::{EVENTS_SCHEMA, Sample};
 
 /// A block is handed over when it has this many bytes.
@@ -66,8 +66,7 @@ impl EventBlock {
     /// Add one request.
     pub(super) fn add(
         &mut self,
-        steps: &[String],
-        step: StepId,
+        step: &str,
         timing: Timing,
         reply: Option<(u16, u64)>,
         fault: Option<&Fault>,
@@ -75,7 +74,7 @@ impl EventBlock {
         let micros = |from: u64, to: u64| to.saturating_sub(from) as f64 / 1e3;
         let sample = Sample {
             at_us: self.clock.unix_us(timing.due_at),
-            key: steps[usize::from(step.0)].as_str().into(),
+            key: step.into(),
             latency_us: micros(timing.due_at, timing.done_at),
             service_us: micros(timing.sent_at, timing.done_at),
             status: reply.map(|(status, _)| status),
@@ -132,13 +131,7 @@ mod tests {
             sent_at: 2_000,
             done_at: 5_500,
         };
-        block.add(
-            &["GET /".to_owned()],
-            StepId(0),
-            timing,
-            Some((200, 7)),
-            fault,
-        );
+        block.add("GET /", timing, Some((200, 7)), fault);
     }
 
     #[test]

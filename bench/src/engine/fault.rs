@@ -61,6 +61,8 @@ pub enum FaultKind {
     BadMessage,
     /// A check did not hold, or could not be evaluated.
     Check,
+    /// A scenario's script is broken: it threw, looped without end or took too much memory.
+    Script,
 }
 
 impl FaultKind {
@@ -91,6 +93,7 @@ impl FaultKind {
             Self::Status(status) => return Cow::Owned(format!("status-{status}")),
             Self::BadMessage => "bad-message",
             Self::Check => "check-failed",
+            Self::Script => "script-error",
         })
     }
 
@@ -190,6 +193,20 @@ pub struct FaultSample {
     pub detail: String,
 }
 
+impl FaultSample {
+    /// A sample `at` nanoseconds after the start; a long text is cut.
+    pub(super) fn new(at: Nanos, detail: &str) -> Self {
+        let mut end = detail.len().min(SAMPLE_BYTES);
+        while !detail.is_char_boundary(end) {
+            end -= 1;
+        }
+        Self {
+            at_s: at as f64 / 1e9,
+            detail: detail[..end].to_owned(),
+        }
+    }
+}
+
 /// The failures of one kind in one step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaultEntry {
@@ -215,15 +232,7 @@ impl FaultBook {
         let entry = self.entry(step, fault.kind);
         entry.count += 1;
         if entry.samples.len() < SAMPLES {
-            let mut end = fault.detail.len().min(SAMPLE_BYTES);
-            while !fault.detail.is_char_boundary(end) {
-                end -= 1;
-            }
-            let detail = fault.detail[..end].to_owned();
-            entry.samples.push(FaultSample {
-                at_s: at as f64 / 1e9,
-                detail,
-            });
+            entry.samples.push(FaultSample::new(at, &fault.detail));
         }
     }
 

@@ -3,6 +3,7 @@
 //! Everything here belongs to one thread. Users reach it through [`Cx`](super::shard::Cx); what
 //! arrives on a connection is taken apart in [`shard`](super::shard), which owns the users.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
@@ -14,11 +15,12 @@ use rustix::time::{
 use super::clock::{Clock, NEVER, Nanos, nanos};
 use super::events::EventBlock;
 use super::fault::{Fault, FaultKind};
+use super::names::{NameCache, Names};
 use super::plan::Plan;
 use super::stream::{Stream, connect_tcp, connect_unix};
 use super::tally::Delta;
 use super::timers::{TimerKey, Timers};
-use super::user::{Call, StepId, Timing};
+use super::user::{Call, ClientId, StepId, Timing};
 use crate::http1::target::Endpoint;
 use crate::http1::{ReplyReader, Want};
 
@@ -37,11 +39,18 @@ const COARSE_WAIT: Nanos = 10_000_000;
 /// What the timer file's events carry instead of a connection.
 pub(super) const ALARM: u64 = u64::MAX;
 
+/// What the events of the mailbox's bell carry.
+pub(super) const BELL: u64 = u64::MAX - 1;
+
 /// What a connection is busy with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Active {
     pub(super) seat: u32,
     pub(super) step: StepId,
+    pub(super) tag: u32,
+    client: u32,
+    /// Time for the exchange, instead of the plan's.
+    timeout: Option<Nanos>,
     pub(super) want: Want,
     pub(super) due_at: Nanos,
     /// When its first byte was written; none while the connection is being made.
@@ -54,6 +63,9 @@ impl Active {
         Self {
             seat,
             step: call.step,
+            tag: call.tag,
+            client: call.client.0,
+            timeout: call.timeout,
             want: call.want,
             due_at: call.due_at,
             sent_at: None,
@@ -79,6 +91,26 @@ pub(super) enum State {
     Ready,
 }
 
+/// A client's connections.
+#[derive(Debug, Default)]
+struct Client {
+    idle: Vec<u32>,
+    /// Connections that are not vacant.
+    open: usize,
+    /// Calls that wait for a connection.
+    waiting: VecDeque<Waiting>,
+    /// Nobody uses it any more.
+    is_gone: bool,
+}
+
+/// A call that found all connections of its client busy.
+#[derive(Debug)]
+struct Waiting {
+    active: Active,
+    bytes: Box<[u8]>,
+    first_part: usize,
+}
+
 /// One slot for a connection.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -86,6 +118,8 @@ pub(super) struct Connection {
     pub(super) state: State,
     /// Tells the slot's connections apart, in events and timers.
     pub(super) epoch: u32,
+    /// Whose it is.
+    client: u32,
     pub(super) active: Option<Active>,
     pub(super) reader: ReplyReader,
     /// Bytes not yet written.
@@ -114,6 +148,7 @@ impl Default for Connection {
             stream: None,
             state: State::Vacant,
             epoch: 0,
+            client: 0,
             active: None,
             reader: ReplyReader::default(),
             out: Vec::new(),
@@ -164,6 +199,35 @@ pub(super) enum Expired {
     Call(FaultKind),
 }
 
+/// Scores and errors that make a population grow or shrink.
+#[derive(Debug, Default)]
+pub(super) struct Feedback {
+    /// Whether some population of the phase wants to know.
+    pub(super) wanted: bool,
+    /// Score tags and how often.
+    pub(super) tags: Vec<(usize, u64)>,
+    /// Errors that are no timeouts.
+    pub(super) errors: u64,
+    /// Users to start: population and how many.
+    pub(super) asked_for: Vec<(usize, usize)>,
+}
+
+impl Feedback {
+    pub(super) fn is_empty(&self) -> bool {
+        self.tags.is_empty() && self.errors == 0 && self.asked_for.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.tags.clear();
+        self.errors = 0;
+        self.asked_for.clear();
+    }
+
+    pub(super) fn see_fault(&mut self, fault: &Fault) {
+        self.errors += u64::from(self.wanted && !fault.kind.is_timeout());
+    }
+}
+
 /// The connections of a shard and what they count.
 pub(super) struct Io {
     pub(super) plan: Arc<Plan>,
@@ -176,13 +240,21 @@ pub(super) struct Io {
     alarm_at: Nanos,
     pub(super) connections: Vec<Connection>,
     vacant: Vec<u32>,
-    idle: Vec<u32>,
+    clients: Vec<Client>,
+    /// Clients that nobody uses.
+    free_clients: Vec<u32>,
+    /// Clients with waiting calls that may have a connection for them now.
+    ready_clients: Vec<u32>,
     pub(super) timers: Timers,
     /// Calls that failed while their user was being resumed; it learns of it afterwards.
     pub(super) failed: Vec<(Active, Fault)>,
     /// Calls that are not finished.
     pub(super) live_calls: usize,
     pub(super) delta: Box<Delta>,
+    pub(super) steps: NameCache,
+    pub(super) checks: NameCache,
+    /// What populations that grow by feedback have not yet been told.
+    pub(super) feedback: Feedback,
     /// Where finished requests are noted, in a measured phase.
     pub(super) events: Option<EventBlock>,
     /// The address that worked last.
@@ -192,14 +264,19 @@ pub(super) struct Io {
 }
 
 impl Io {
-    pub(super) fn new(plan: Arc<Plan>, clock: Clock, shard: usize) -> io::Result<Self> {
+    pub(super) fn new(
+        plan: Arc<Plan>,
+        clock: Clock,
+        shard: usize,
+        [steps, checks]: [Arc<Names>; 2],
+    ) -> io::Result<Self> {
         let timeouts = plan.timeouts;
-        let steps = plan.steps.len();
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let alarm = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         let edges = epoll::EventFlags::IN | epoll::EventFlags::ET;
         epoll::add(&epoll, &alarm, epoll::EventData::new_u64(ALARM), edges)?;
+        let plan_steps = plan.steps.len();
         Ok(Self {
             plan,
             clock,
@@ -209,11 +286,17 @@ impl Io {
             alarm_at: 0,
             connections: Vec::new(),
             vacant: Vec::new(),
-            idle: Vec::new(),
+            // The first one is the shard's own.
+            clients: vec![Client::default()],
+            free_clients: Vec::new(),
+            ready_clients: Vec::new(),
             timers: Timers::default(),
             failed: Vec::new(),
             live_calls: 0,
-            delta: Box::new(Delta::new(shard, steps)),
+            delta: Box::new(Delta::new(shard, plan_steps)),
+            steps: NameCache::new(steps),
+            checks: NameCache::new(checks),
+            feedback: Feedback::default(),
             events: None,
             address: 0,
             timeouts: [timeouts.connect, timeouts.first_byte, timeouts.total].map(nanos),
@@ -252,13 +335,95 @@ impl Io {
         }
     }
 
+    /// Let `bell` wake the shard.
+    pub(super) fn listen_to(&self, bell: &rustix::fd::OwnedFd) -> io::Result<()> {
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        epoll::add(&self.epoll, bell, epoll::EventData::new_u64(BELL), flags)?;
+        Ok(())
+    }
+
+    /// A new pool of connections.
+    pub(super) fn open_client(&mut self) -> ClientId {
+        ClientId(self.free_clients.pop().unwrap_or_else(|| {
+            self.clients.push(Client::default());
+            (self.clients.len() - 1) as u32
+        }))
+    }
+
+    /// Give a pool back. Calls that are still open on it are answered before it is used again.
+    pub(super) fn close_client(&mut self, ClientId(id): ClientId) {
+        if id == ClientId::SHARED.0 {
+            return;
+        }
+        let Some(client) = self.clients.get_mut(id as usize) else {
+            return;
+        };
+        client.is_gone = true;
+        for slot in std::mem::take(&mut client.idle) {
+            self.close(slot);
+        }
+        self.forget_client(id);
+    }
+
+    /// Let the next owner have a pool that nobody uses and that has nothing open.
+    fn forget_client(&mut self, id: u32) {
+        let client = &mut self.clients[id as usize];
+        if client.is_gone && client.open == 0 && client.waiting.is_empty() {
+            client.is_gone = false;
+            self.free_clients.push(id);
+        }
+    }
+
     /// Send a call for the user in `seat`.
     pub(super) fn call(&mut self, seat: u32, call: &Call<'_>) {
         let active = Active::new(seat, call);
         self.live_calls += 1;
-        match self.idle.pop() {
+        let client = &mut self.clients[call.client.0 as usize];
+        match client.idle.pop() {
             Some(slot) => self.send_on(slot, active, call),
+            None if call.client != ClientId::SHARED
+                && client.open >= self.plan.client_connections =>
+            {
+                client.waiting.push_back(Waiting {
+                    active,
+                    bytes: call.bytes.into(),
+                    first_part: call.first_part,
+                });
+            }
             None => self.open_for(active, call),
+        }
+    }
+
+    /// Send what waited for a connection of its client that has become free.
+    pub(super) fn send_waiting(&mut self) {
+        while let Some(id) = self.ready_clients.pop() {
+            loop {
+                let client = &mut self.clients[id as usize];
+                let is_free = !client.idle.is_empty() || client.open < self.plan.client_connections;
+                let Some(waiting) = is_free.then(|| client.waiting.pop_front()).flatten() else {
+                    break;
+                };
+                let idle = client.idle.pop();
+                let call = Call {
+                    bytes: &waiting.bytes,
+                    first_part: waiting.first_part,
+                    ..Call::default()
+                };
+                match idle {
+                    Some(slot) => self.send_on(slot, waiting.active, &call),
+                    None => self.open_for(waiting.active, &call),
+                }
+            }
+            self.forget_client(id);
+        }
+    }
+
+    /// A connection of a client has become free.
+    #[inline]
+    fn has_room(&mut self, client: u32) {
+        let pool = &self.clients[client as usize];
+        if !pool.waiting.is_empty() || pool.is_gone {
+            self.ready_clients.push(client);
         }
     }
 
@@ -271,7 +436,7 @@ impl Io {
         connection.reader.reset();
         connection.active = Some(active);
         connection.first_byte_by = now.saturating_add(self.timeouts[1]);
-        connection.total_by = now.saturating_add(self.timeouts[2]);
+        connection.total_by = now.saturating_add(active.timeout.unwrap_or(self.timeouts[2]));
         let Some(stream) = &mut connection.stream else {
             return;
         };
@@ -304,7 +469,9 @@ impl Io {
             (self.connections.len() - 1) as u32
         });
         let now = self.now;
+        self.clients[active.client as usize].open += 1;
         let connection = &mut self.connections[slot as usize];
+        connection.client = active.client;
         connection.reader.reset();
         connection.active = Some(active);
         connection.out.clear();
@@ -312,7 +479,7 @@ impl Io {
         connection.written = 0;
         connection.held_from = call.first_part;
         connection.connect_by = now.saturating_add(self.timeouts[0]);
-        connection.total_by = now.saturating_add(self.timeouts[2]);
+        connection.total_by = now.saturating_add(active.timeout.unwrap_or(self.timeouts[2]));
         connection.address = self.address;
         connection.addresses_tried = 1;
         if let Err(error) = self.open(slot) {
@@ -524,8 +691,10 @@ impl Io {
         connection.first_byte_by = NEVER;
         connection.total_by = NEVER;
         connection.continue_by = NEVER;
-        if reusable && connection.is_sent() {
-            self.idle.push(slot);
+        let client = connection.client;
+        if reusable && connection.is_sent() && !self.clients[client as usize].is_gone {
+            self.clients[client as usize].idle.push(slot);
+            self.has_room(client);
         } else {
             self.close(slot);
         }
@@ -548,13 +717,17 @@ impl Io {
         // What a broken exchange left behind must not pin its memory to a free slot.
         connection.out.shrink_to(KEPT_BYTES);
         connection.reader.shrink();
+        let client = connection.client;
         self.vacant.push(slot);
+        self.clients[client as usize].open -= 1;
+        self.has_room(client);
     }
 
     /// Close an idle connection: the target closed it, or sent what nobody asked for.
     pub(super) fn close_idle(&mut self, slot: u32) {
-        if let Some(at) = self.idle.iter().rposition(|&idle| idle == slot) {
-            self.idle.swap_remove(at);
+        let idle = &mut self.clients[self.connections[slot as usize].client as usize].idle;
+        if let Some(at) = idle.iter().rposition(|&idle| idle == slot) {
+            idle.swap_remove(at);
         }
         self.close(slot);
     }
@@ -572,8 +745,10 @@ impl Io {
         }
         let timing = active.timing(now);
         self.delta.count_failure(active.step, timing, &fault);
+        self.feedback.see_fault(&fault);
         if let Some(events) = &mut self.events {
-            events.add(&self.plan.steps, active.step, timing, None, Some(&fault));
+            let step = self.steps.name(active.step.0);
+            events.add(step, timing, None, Some(&fault));
         }
         self.failed.push((active, fault));
     }
@@ -597,6 +772,13 @@ impl Io {
             if self.connections[slot as usize].active.is_some() {
                 let detail = "still open when the run had to end";
                 self.fail_later(slot, Fault::new(FaultKind::Unfinished, detail));
+            }
+        }
+        for id in 0..self.clients.len() {
+            for waiting in std::mem::take(&mut self.clients[id].waiting) {
+                self.live_calls -= 1;
+                let detail = "waited for a connection when the run had to end";
+                self.count_failure(waiting.active, Fault::new(FaultKind::Unfinished, detail));
             }
         }
     }

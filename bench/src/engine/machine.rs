@@ -58,7 +58,7 @@ impl ThreadMeter {
             clock,
             schedstat: None,
             at: clock.now(),
-            cpu_ns: cpu_ns(),
+            cpu_ns: thread_cpu_ns(),
             starved_ns: 0,
         };
         meter.schedstat = File::open("/proc/thread-self/schedstat").ok();
@@ -68,7 +68,7 @@ impl ThreadMeter {
 
     /// What was used since the last reading.
     pub(super) fn lap(&mut self) -> ThreadUse {
-        let (at, cpu, starved) = (self.clock.now(), cpu_ns(), self.read_starved());
+        let (at, cpu, starved) = (self.clock.now(), thread_cpu_ns(), self.read_starved());
         let used = ThreadUse {
             wall_ns: at.saturating_sub(self.at),
             cpu_ns: cpu.saturating_sub(self.cpu_ns),
@@ -98,7 +98,8 @@ impl ThreadMeter {
     }
 }
 
-fn cpu_ns() -> u64 {
+/// CPU time this thread has used, in nanoseconds.
+pub fn thread_cpu_ns() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

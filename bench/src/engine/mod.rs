@@ -19,6 +19,7 @@ mod events;
 mod fault;
 mod io;
 pub mod machine;
+mod names;
 mod plan;
 mod seats;
 mod shard;
@@ -32,21 +33,28 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 pub use clock::{Clock, Nanos, nanos};
-pub use collector::{SeriesPoint, Totals};
-pub use coordination::{StopLevel, StopSwitch};
+pub use collector::{PhaseTotals, SeriesPoint, Totals};
+pub use coordination::{Address, StopLevel, StopSwitch};
 pub use cx::Cx;
 pub use events::{EventSender, event_queue, write_events};
 pub use fault::{Fault, FaultBook, FaultEntry, FaultKind, FaultSample};
+pub use names::Names;
 pub use plan::{Load, Phase, Plan, Population, Timeouts};
 pub use stream::TlsSettings;
-pub use tally::{Delta, LATE_AFTER, StepTally, ThreadUse};
+pub use tally::{CheckTally, Delta, LATE_AFTER, StepTally, ThreadUse};
 use thiserror::Error;
-pub use user::{Behaviour, Call, Judgement, Next, ReplyView, StepId, Timing, User, Wake};
+pub use user::{
+    Behaviour, Call, ClientId, Failed, Judgement, Local, Next, ReplyView, StepId, Timing, User,
+    Wake,
+};
 
 use collector::Collector;
 use coordination::Coordination;
 use events::EventBlock;
 use shard::{Shard, Wiring};
+
+/// Steps, and checks, that are told apart in a run.
+const NAMES: usize = 1_000;
 
 /// A run that the engine could not do.
 #[derive(Debug, Error)]
@@ -63,13 +71,17 @@ pub enum EngineError {
 /// What a run measured.
 #[derive(Debug)]
 pub struct Outcome {
+    /// The names of the steps, by their numbers.
+    pub steps: Vec<String>,
+    /// The names of the checks.
+    pub checks: Vec<String>,
     /// The counts of the measured phases.
     pub totals: Totals,
-    /// The same by second.
+    /// The measured phases by second.
     pub series: Vec<SeriesPoint>,
-    /// How long requests were sent in the measured phase, in seconds.
+    /// How long requests were sent in the measured phases, in seconds.
     pub sending_s: f64,
-    /// The wall clock's time at its start, in microseconds since the Unix epoch.
+    /// The wall clock's time at their start, in microseconds since the Unix epoch.
     pub started_unix_us: i64,
     /// Whether somebody stopped the run.
     pub interrupted: bool,
@@ -86,10 +98,11 @@ pub fn run(
     mut watch: impl FnMut(&SeriesPoint, &Totals),
 ) -> Result<Outcome, EngineError> {
     let clock = Clock::start();
-    let coordination = Coordination::new(plan.threads);
+    let coordination = Coordination::new(plan)?;
+    let names = [plan.steps.as_slice(), &[]].map(|first| Arc::new(Names::new(first, NAMES)));
     let (deltas, inbox) = channel::<Box<Delta>>();
     let mut spares: Vec<Sender<Box<Delta>>> = Vec::new();
-    let mut collector = Collector::new(plan.threads, plan.steps.len());
+    let mut collector = Collector::new(plan.threads, plan.steps.len(), &plan.phases);
     let cpus = machine::allowed_cpus();
     thread::scope(|scope| {
         let mut shards = Vec::with_capacity(plan.threads);
@@ -103,6 +116,7 @@ pub fn run(
                 stop,
                 deltas: deltas.clone(),
                 spares: returned,
+                names: names.clone(),
             };
             let plan = Arc::clone(plan);
             let events = events.clone();
@@ -123,28 +137,42 @@ pub fn run(
         Ok::<(), EngineError>(())
     })?;
     let (totals, series) = collector.finish();
-    let measured = plan.phases.iter().find(|phase| phase.measured);
-    let planned = measured.map_or(0.0, |phase| phase.duration.as_secs_f64());
     let interrupted = stop.level() > StopLevel::Run;
-    // The longest shard tells how long was sent when the run was stopped early.
-    let sent_for = totals
-        .threads
-        .iter()
-        .map(|used| used.wall_ns)
-        .max()
-        .unwrap_or(0) as f64
-        / 1e9;
+    let [steps, checks] = names.map(|names| names.list());
     Ok(Outcome {
-        sending_s: if interrupted {
-            sent_for.min(planned)
-        } else {
-            planned
-        },
-        started_unix_us: clock.unix_us(coordination.phase_start()),
+        sending_s: sending_s(plan, &totals),
+        started_unix_us: clock.unix_us(started_at(plan, &totals)),
         interrupted,
+        steps,
+        checks,
         totals,
         series,
     })
+}
+
+/// When the first measured phase began.
+fn started_at(plan: &Plan, totals: &Totals) -> Nanos {
+    let mut phases = plan.phases.iter().zip(&totals.phases);
+    let first = phases.find(|(phase, _)| phase.measured);
+    first.map_or(0, |(_, totals)| totals.start)
+}
+
+/// How long requests were sent in the measured phases, in seconds.
+fn sending_s(plan: &Plan, totals: &Totals) -> f64 {
+    let phases = plan.phases.iter().zip(&totals.phases);
+    let planned: f64 = phases
+        .filter(|(phase, totals)| phase.measured && totals.began)
+        .map(|(phase, _)| phase.duration.as_secs_f64())
+        .sum();
+    // The longest shard tells how long was sent when the run was stopped early.
+    let walls = totals.threads.iter().map(|used| used.wall_ns);
+    let sent_for = walls.max().unwrap_or(0) as f64 / 1e9;
+    // A thread's time is a little longer than its phase, never by a tenth of a second.
+    if sent_for + 0.1 < planned {
+        sent_for
+    } else {
+        planned
+    }
 }
 
 fn shard_thread(
@@ -182,7 +210,6 @@ fn collect(
 ) {
     while let Ok(delta) = inbox.recv() {
         if let Some(point) = collector.add(&delta) {
-            let point = point.clone();
             watch(&point, collector.totals());
         }
         // A shard that has ended takes nothing back.

@@ -7,6 +7,7 @@ use super::stream::TlsSettings;
 use super::user::Behaviour;
 use crate::http1::limits::ReplyLimits;
 use crate::http1::target::Endpoint;
+use crate::pace::{ArrivalSpec, Ramp};
 
 /// How long to wait for the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,19 +31,32 @@ impl Default for Timeouts {
 }
 
 /// How many users there are, or how often one comes.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Load {
     /// So many users, each sending its next request when it has seen the last reply.
     Closed {
         /// Users in all shards together.
         users: usize,
     },
-    /// Users come at a constant rate whatever the target does.
+    /// Users come when they are due, whatever the target does.
     Open {
-        /// Arrivals a second in all shards together.
-        rate: f64,
+        /// When.
+        arrivals: Vec<ArrivalSpec>,
         /// Users at a time in all shards together; an arrival beyond waits and is late.
         max_users: usize,
+    },
+    /// So many users as the ramp says; those that are too many are retired.
+    Ramp(Arc<Ramp>),
+    /// Users come and go with what the others score and fail.
+    Feedback {
+        /// Users to begin with, in all shards together.
+        users: usize,
+        /// Users at a time in all shards together.
+        at_most: usize,
+        /// Users added for each success of a score tag.
+        on_tag: Vec<(usize, i64)>,
+        /// Users added for each error that is no timeout; below zero, users retired.
+        on_error: i64,
     },
 }
 
@@ -52,6 +66,16 @@ impl Load {
         match self {
             Self::Closed { users } => *users,
             Self::Open { max_users, .. } => *max_users,
+            Self::Ramp(ramp) => ramp.most(),
+            Self::Feedback { at_most, .. } => *at_most,
+        }
+    }
+
+    /// Users that start with the phase, in all shards together.
+    pub(super) fn first_users(&self) -> usize {
+        match self {
+            Self::Closed { users } | Self::Feedback { users, .. } => *users,
+            Self::Open { .. } | Self::Ramp(_) => 0,
         }
     }
 }
@@ -63,6 +87,8 @@ pub struct Population {
     pub behaviour: Arc<dyn Behaviour>,
     /// How many of them.
     pub load: Load,
+    /// The signal, an index into the plan's, after which no more are added.
+    pub until: Option<usize>,
 }
 
 /// A stretch of the run.
@@ -70,14 +96,37 @@ pub struct Population {
 pub struct Phase {
     /// Its name.
     pub name: String,
-    /// For how long new requests are sent.
+    /// For how long requests are sent, at most.
     pub duration: Duration,
+    /// So long before that users are told to begin nothing new, and no more come.
+    pub stop_new: Duration,
+    /// Whether it is over when every user has finished. One that has not when its time is up has
+    /// failed the run.
+    pub until_done: bool,
+    /// Whether any error in it fails the run and ends it.
+    pub strict: bool,
     /// How long open requests may still be answered after that; then they are cut.
     pub drain: Duration,
     /// Whether it counts; a warm-up does not.
     pub measured: bool,
     /// Who acts in it.
     pub populations: Vec<Population>,
+}
+
+impl Phase {
+    /// A phase that counts, for so long, without anybody in it.
+    pub fn new(name: impl Into<String>, duration: Duration) -> Self {
+        Self {
+            name: name.into(),
+            duration,
+            stop_new: Duration::ZERO,
+            until_done: false,
+            strict: false,
+            drain: Duration::ZERO,
+            measured: true,
+            populations: Vec::new(),
+        }
+    }
 }
 
 /// Everything a run needs to know.
@@ -89,8 +138,12 @@ pub struct Plan {
     pub tls: Option<TlsSettings>,
     /// Threads, each a shard of the users.
     pub threads: usize,
-    /// Names of the steps; a [`StepId`](super::StepId) is an index into them.
+    /// Names of the first steps; users may name others on their way.
     pub steps: Vec<String>,
+    /// Names of the signals that users may raise for all to see.
+    pub signals: Vec<String>,
+    /// Connections that a client of its own may have open.
+    pub client_connections: usize,
     /// The phases in their order.
     pub phases: Vec<Phase>,
     /// Timeouts.
@@ -99,6 +152,25 @@ pub struct Plan {
     pub limits: ReplyLimits,
     /// Seed of all random numbers.
     pub seed: u64,
+}
+
+#[cfg(test)]
+impl Plan {
+    /// A plan that does nothing.
+    pub(super) fn for_tests(threads: usize) -> Self {
+        Self {
+            endpoint: Endpoint::Tcp(Vec::new()),
+            tls: None,
+            threads,
+            steps: Vec::new(),
+            signals: Vec::new(),
+            client_connections: 6,
+            phases: Vec::new(),
+            timeouts: Timeouts::default(),
+            limits: ReplyLimits::default(),
+            seed: 0,
+        }
+    }
 }
 
 /// The share of `total` that shard `shard` of `shards` takes.

@@ -9,19 +9,20 @@ use std::sync::mpsc::{Receiver, Sender};
 
 use rustix::event::epoll;
 
-use super::clock::{Clock, Nanos, nanos};
-use super::coordination::{Coordination, StopLevel, StopSwitch};
-use super::cx::{Cx, Scratch};
+use super::clock::{Clock, NEVER, Nanos, nanos};
+use super::coordination::{Address, Coordination, StopLevel, StopSwitch};
+use super::cx::{Cx, Scratch, Situation};
 use super::events::EventBlock;
 use super::fault::{Fault, FaultKind};
-use super::io::{ALARM, Active, Expired, Io, State};
+use super::io::{ALARM, Active, BELL, Expired, Io, State};
 use super::machine::ThreadMeter;
-use super::plan::{Load, Phase, Plan};
+use super::names::Names;
+use super::plan::{Load, Phase, Plan, share};
 use super::seats::{Crowd, Seat};
 use super::stream::ReadOutcome;
 use super::tally::Delta;
 use super::timers::TimerKey;
-use super::user::{Next, ReplyView, Wake};
+use super::user::{Failed, Local, Next, ReplyView, Wake};
 use crate::http1::{Done, HeadCache, Place, Progress, ReplyError, coding};
 
 /// Reads are this large, and a reply that fits is never copied.
@@ -50,6 +51,8 @@ pub(super) struct Wiring<'r> {
     pub(super) deltas: Sender<Box<Delta>>,
     /// Empty counts, given back by the collector.
     pub(super) spares: Receiver<Box<Delta>>,
+    /// Of steps and of checks.
+    pub(super) names: [Arc<Names>; 2],
 }
 
 /// The shard of one thread.
@@ -60,8 +63,11 @@ pub(super) struct Shard<'r> {
     io: Io,
     /// The event lines, while no measured phase writes them.
     events: Option<EventBlock>,
+    local: Local,
     seats: Vec<Seat>,
     crowds: Vec<Crowd>,
+    /// Letters between users of this shard.
+    letters: Vec<(Address, u64)>,
     /// Connections that had more to read when their turn was over: slot, epoch, whether their end
     /// is among it. The kernel has told of them and will not do so again.
     unread: Vec<(u32, u32, bool)>,
@@ -72,17 +78,24 @@ pub(super) struct Shard<'r> {
     meter: ThreadMeter,
     window: Window,
     active_users: u64,
+    /// Something failed in the phase.
+    has_erred: bool,
 }
 
 /// Where the shard is in its phase.
 #[derive(Debug, Clone, Copy, Default)]
 struct Window {
+    /// Which phase it is.
+    phase: usize,
     start: Nanos,
+    /// When nothing new is begun any more.
+    new_until: Nanos,
     /// When sending ends.
     end: Nanos,
     /// When open calls are cut.
     cut_at: Nanos,
-    measured: bool,
+    /// It is over when every user has finished.
+    until_done: bool,
     /// Nothing more is sent.
     stopping: bool,
     next_flush: Nanos,
@@ -96,7 +109,8 @@ impl<'r> Shard<'r> {
         wiring: Wiring<'r>,
         events: Option<EventBlock>,
     ) -> io::Result<Self> {
-        let io = Io::new(Arc::clone(&plan), wiring.clock, index)?;
+        let io = Io::new(Arc::clone(&plan), wiring.clock, index, wiring.names.clone())?;
+        io.listen_to(wiring.coordination.bell(index))?;
         Ok(Self {
             scratch: Scratch::new(plan.seed, index, plan.threads),
             meter: ThreadMeter::start(wiring.clock),
@@ -105,14 +119,17 @@ impl<'r> Shard<'r> {
             wiring,
             io,
             events,
+            local: Local::default(),
             seats: Vec::new(),
             crowds: Vec::new(),
+            letters: Vec::new(),
             unread: Vec::new(),
             read_buffer: vec![0; READ_BYTES],
             heads: HeadCache::default(),
             inflated: Vec::new(),
             window: Window::default(),
             active_users: 0,
+            has_erred: false,
         })
     }
 
@@ -122,15 +139,16 @@ impl<'r> Shard<'r> {
     /// When the kernel refuses to wait for events.
     pub(super) fn run(mut self) -> io::Result<()> {
         let plan = Arc::clone(&self.plan);
-        for phase in &plan.phases {
+        for (number, phase) in plan.phases.iter().enumerate() {
             let Some(start) = self.wiring.coordination.next_phase(&self.wiring.clock) else {
-                return Ok(());
+                break;
             };
-            self.run_phase(phase, start)?;
+            self.run_phase(number, phase, start)?;
         }
         if let Some(events) = self.events.take() {
             let lost = events.finish();
             let mut last = Box::new(Delta::new(self.index, self.plan.steps.len()));
+            last.phase = self.window.phase;
             last.second = self.window.second;
             last.events_lost = lost;
             let _ = self.wiring.deltas.send(last);
@@ -138,21 +156,30 @@ impl<'r> Shard<'r> {
         Ok(())
     }
 
-    fn run_phase(&mut self, phase: &Phase, start: Nanos) -> io::Result<()> {
+    fn run_phase(&mut self, number: usize, phase: &Phase, start: Nanos) -> io::Result<()> {
         let duration = nanos(phase.duration);
         let end = start.saturating_add(duration);
+        let sending = duration.saturating_sub(nanos(phase.stop_new));
         self.window = Window {
+            phase: number,
             start,
+            new_until: start.saturating_add(sending),
+            until_done: phase.until_done,
             end,
             cut_at: end.saturating_add(nanos(phase.drain)),
-            measured: phase.measured,
             stopping: false,
             next_flush: start + SECOND,
             second: 0,
         };
         self.io.delta.clear();
+        self.io.delta.phase = number;
         self.io.delta.origin = start;
         self.io.delta.sending = true;
+        self.io.feedback.clear();
+        self.io.feedback.wanted = phase
+            .populations
+            .iter()
+            .any(|population| matches!(population.load, Load::Feedback { .. }));
         // The event file holds what the report counts, so nothing of a warm-up.
         if phase.measured {
             self.io.events = self.events.take();
@@ -160,16 +187,14 @@ impl<'r> Shard<'r> {
         self.crowds = phase
             .populations
             .iter()
-            .map(|population| {
-                Crowd::new(population, self.index, self.plan.threads, start, duration)
-            })
+            .map(|population| Crowd::new(population, self.index, self.plan.threads, start, sending))
             .collect();
         self.sleep_until(start);
         self.meter.lap();
         self.io.tick();
         // A run that was stopped before this phase sends nothing in it.
         if self.wiring.stop.level() == StopLevel::Run {
-            self.start_closed_users();
+            self.start_first_users();
         }
         let mut events = Vec::with_capacity(EVENTS);
         while !self.is_over() {
@@ -187,7 +212,7 @@ impl<'r> Shard<'r> {
             self.read_on();
             self.catch_up();
         }
-        self.finish_phase();
+        self.finish_phase(phase);
         Ok(())
     }
 
@@ -200,8 +225,10 @@ impl<'r> Shard<'r> {
     fn is_over(&mut self) -> bool {
         let now = self.io.now;
         let asked = self.wiring.stop.level();
-        if !self.window.stopping && (now >= self.window.end || asked >= StopLevel::Drain) {
-            if asked == StopLevel::Run {
+        let cut = self.wiring.coordination.is_phase_cut();
+        let ended = now >= self.window.end || asked >= StopLevel::Drain || cut || self.all_done();
+        if !self.window.stopping && ended {
+            if asked == StopLevel::Run && !cut {
                 self.start_last_arrivals();
             }
             self.stop_sending(now);
@@ -215,6 +242,14 @@ impl<'r> Shard<'r> {
             self.io.failed.clear();
         }
         self.io.live_calls == 0 && self.io.failed.is_empty()
+    }
+
+    /// Whether every user of a phase that waits for them has finished.
+    fn all_done(&self) -> bool {
+        self.window.until_done
+            && self.active_users == 0
+            && self.io.live_calls == 0
+            && self.io.failed.is_empty()
     }
 
     /// From now on nothing new is sent.
@@ -243,7 +278,11 @@ impl<'r> Shard<'r> {
     /// When there is something to do even if no connection becomes ready.
     fn next_wake(&self) -> Nanos {
         let now = self.io.now;
-        if !self.io.failed.is_empty() || !self.unread.is_empty() {
+        if !self.io.failed.is_empty()
+            || !self.unread.is_empty()
+            || !self.letters.is_empty()
+            || !self.io.feedback.is_empty()
+        {
             return now;
         }
         let mut wake = self.window.next_flush.min(now + STOP_POLL);
@@ -264,26 +303,178 @@ impl<'r> Shard<'r> {
     /// Do everything whose time has come.
     fn catch_up(&mut self) {
         self.tell_failed();
+        self.deliver();
         while let Some(key) = self.io.timers.pop_due(self.io.now) {
             self.fire(key);
         }
+        self.follow_feedback();
+        self.follow_ramps();
         self.start_arrivals();
+        self.io.send_waiting();
         if self.io.now >= self.window.next_flush {
             self.flush();
         }
     }
 
-    fn start_closed_users(&mut self) {
+    fn start_first_users(&mut self) {
         for population in 0..self.crowds.len() {
-            if !matches!(self.crowds[population].population.load, Load::Closed { .. }) {
-                continue;
-            }
-            for _ in 0..self.crowds[population].max_users {
-                let seat = self.make_user(population);
-                self.active_users += 1;
+            let first = self.crowds[population].population.load.first_users();
+            for n in 0..share(first, self.index, self.plan.threads) {
                 // Connecting a thousand users takes a while: each is due when it is its turn.
                 let due_at = self.io.tick();
-                self.resume(seat, Wake::Start { due_at });
+                let number = self.index + n * self.plan.threads;
+                self.start_user(population, number as u64, due_at);
+            }
+        }
+    }
+
+    /// Let a user sit down and begin.
+    fn start_user(&mut self, population: usize, number: u64, due_at: Nanos) {
+        let seat = match self.crowds[population].take_free() {
+            Some((seat, _)) => seat,
+            None => self.make_seat(population),
+        };
+        self.begin(seat, number, due_at);
+    }
+
+    fn begin(&mut self, seat: u32, number: u64, due_at: Nanos) {
+        let place = &mut self.seats[seat as usize];
+        place.taken = true;
+        place.retired = false;
+        let crowd = &mut self.crowds[place.population];
+        crowd.present += 1;
+        crowd.started += 1;
+        if matches!(
+            crowd.population.load,
+            Load::Feedback { .. } | Load::Ramp { .. }
+        ) {
+            crowd.seated.push((seat, place.occupant));
+        }
+        self.active_users += 1;
+        self.resume(seat, Wake::Start { due_at, number });
+    }
+
+    /// Tell the user that sat down last to begin nothing new; whether there was one.
+    fn retire_one(&mut self, population: usize) -> bool {
+        while let Some((seat, occupant)) = self.crowds[population].seated.pop() {
+            let place = &mut self.seats[seat as usize];
+            if place.taken && place.occupant == occupant && !place.retired {
+                place.retired = true;
+                self.crowds[population].present -= 1;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether the population has been told that it is enough.
+    fn is_closed(&self, population: usize) -> bool {
+        let until = self.crowds[population].population.until;
+        until.is_some_and(|signal| self.wiring.coordination.is_raised(signal))
+    }
+
+    /// Let populations grow and shrink with what was scored and what failed.
+    fn follow_feedback(&mut self) {
+        if !self.io.feedback.wanted && self.io.feedback.is_empty() {
+            return;
+        }
+        let tags = std::mem::take(&mut self.io.feedback.tags);
+        let errors = std::mem::take(&mut self.io.feedback.errors);
+        let asked_for = std::mem::take(&mut self.io.feedback.asked_for);
+        if self.window.stopping || self.io.now >= self.window.new_until {
+            return;
+        }
+        for (population, users) in asked_for {
+            self.change(population, users as i64);
+        }
+        for population in 0..self.crowds.len() {
+            let Load::Feedback {
+                on_tag, on_error, ..
+            } = &self.crowds[population].population.load
+            else {
+                continue;
+            };
+            let gained: i64 = tags
+                .iter()
+                .flat_map(|(tag, times)| {
+                    let rules = on_tag.iter().filter(move |(wanted, _)| wanted == tag);
+                    rules.map(|(_, users)| users.saturating_mul(*times as i64))
+                })
+                .sum();
+            let change = gained.saturating_add(on_error.saturating_mul(errors as i64));
+            self.change(population, change);
+            let phase = self.window.phase;
+            let shared = self.wiring.coordination.crowd(phase, population);
+            while !self.crowds[population].seated.is_empty() && shared.take_debt() {
+                if !self.retire_one(population) {
+                    shared.owe();
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Add users to a population, or retire some.
+    fn change(&mut self, population: usize, change: i64) {
+        let Some(crowd) = self.crowds.get(population) else {
+            return;
+        };
+        let at_most = crowd.population.load.max_users();
+        let phase = self.window.phase;
+        let shared = self.wiring.coordination.crowd(phase, population);
+        for _ in 0..change.max(0) {
+            if self.is_closed(population) {
+                break;
+            }
+            let Some(number) = shared.admit(at_most) else {
+                break;
+            };
+            let due_at = self.io.tick();
+            self.start_user(population, number, due_at);
+        }
+        for _ in change.min(0)..0 {
+            if !shared.dismiss() {
+                break;
+            }
+            if !self.retire_one(population) {
+                shared.owe();
+            }
+        }
+    }
+
+    /// Have as many users as the ramps say.
+    fn follow_ramps(&mut self) {
+        if self.window.stopping || self.io.now >= self.window.new_until {
+            return;
+        }
+        for population in 0..self.crowds.len() {
+            let crowd = &self.crowds[population];
+            let Load::Ramp(ramp) = &crowd.population.load else {
+                continue;
+            };
+            let passed = self.io.now.saturating_sub(self.window.start);
+            let wanted = share(ramp.users_at(passed), self.index, self.plan.threads);
+            for _ in wanted..crowd.present {
+                self.retire_one(population);
+            }
+            for _ in self.crowds[population].present..wanted {
+                if self.is_closed(population) {
+                    break;
+                }
+                let number = self.index + self.crowds[population].started * self.plan.threads;
+                let due_at = self.io.tick();
+                self.start_user(population, number as u64, due_at);
+            }
+        }
+    }
+
+    /// Hand letters to those they are for.
+    fn deliver(&mut self) {
+        // Each round may write new ones: they wait for the next turn.
+        for (to, letter) in std::mem::take(&mut self.letters) {
+            let place = self.seats.get(to.seat as usize);
+            if place.is_some_and(|place| place.taken && place.occupant == to.occupant) {
+                self.resume(to.seat, Wake::Letter(letter));
             }
         }
     }
@@ -298,6 +489,10 @@ impl<'r> Shard<'r> {
             for _ in 0..ARRIVALS_AT_A_TIME {
                 match self.crowds[population].next_due() {
                     Some(due) if due <= self.io.now && due < self.window.end => {
+                        if self.is_closed(population) {
+                            self.crowds[population].end_arrivals();
+                            break;
+                        }
                         self.start_arrival(population, due);
                     }
                     _ => break,
@@ -310,6 +505,9 @@ impl<'r> Shard<'r> {
     /// late must not drop the last ones. No seat becomes free meanwhile, so this ends.
     fn start_last_arrivals(&mut self) {
         for population in 0..self.crowds.len() {
+            if self.is_closed(population) {
+                self.crowds[population].end_arrivals();
+            }
             while let Some(due) = self.crowds[population].next_due() {
                 self.start_arrival(population, due);
             }
@@ -318,30 +516,24 @@ impl<'r> Shard<'r> {
 
     fn start_arrival(&mut self, population: usize, due_at: Nanos) {
         let now = self.io.tick();
-        self.crowds[population].take_arrival();
+        let number = self.crowds[population].take_arrival();
         let (seat, since) = match self.crowds[population].take_free() {
             Some(free) => free,
-            None => (self.make_user(population), due_at),
+            None => (self.make_seat(population), due_at),
         };
         // What was lost while no seat was free is the target's doing, the rest is ours.
         self.io
             .delta
             .own_lag
             .record(now.saturating_sub(due_at.max(since)));
-        self.active_users += 1;
-        self.resume(seat, Wake::Start { due_at });
+        self.begin(seat, number, due_at);
     }
 
-    fn make_user(&mut self, population: usize) -> u32 {
+    fn make_seat(&mut self, population: usize) -> u32 {
         let crowd = &mut self.crowds[population];
-        let number = (self.index + crowd.made * self.plan.threads) as u64;
         crowd.made += 1;
-        let user = crowd.population.behaviour.user(number);
-        self.seats.push(Seat {
-            user,
-            population,
-            serial: 0,
-        });
+        let user = crowd.population.behaviour.user(&mut self.local);
+        self.seats.push(Seat::new(user, population));
         (self.seats.len() - 1) as u32
     }
 
@@ -350,25 +542,55 @@ impl<'r> Shard<'r> {
         let Some(place) = self.seats.get_mut(seat as usize) else {
             return;
         };
-        let mut cx = Cx::new(&mut self.io, seat, !self.window.stopping, &mut self.scratch);
+        let new_wanted = !self.window.stopping && self.io.now < self.window.new_until;
+        let situation = Situation {
+            address: Address {
+                shard: self.index as u32,
+                seat,
+                occupant: place.occupant,
+            },
+            running: new_wanted && !place.retired,
+            is_over: self.window.stopping,
+        };
+        let mut cx = Cx::new(
+            &mut self.io,
+            situation,
+            &mut self.scratch,
+            self.wiring.coordination,
+            &mut self.letters,
+        );
         match place.user.resume(&mut cx, wake) {
-            Next::Reply => {}
+            Next::Reply => place.wake_at = NEVER,
             Next::Until(at) => {
-                place.serial = place.serial.wrapping_add(1);
-                self.io.timers.add(
-                    at,
-                    TimerKey::User {
-                        seat,
-                        serial: place.serial,
-                    },
-                );
+                place.wake_at = at;
+                if at < place.timer_at {
+                    place.timer_at = at;
+                    let occupant = place.occupant;
+                    self.io.timers.add(at, TimerKey::User { seat, occupant });
+                }
             }
-            Next::Done => {
-                self.active_users -= 1;
-                let population = place.population;
-                self.crowds[population].give_back(seat, self.io.now);
+            Next::Done => self.leave(seat),
+        }
+    }
+
+    /// A user has finished.
+    fn leave(&mut self, seat: u32) {
+        let place = &mut self.seats[seat as usize];
+        place.occupant = place.occupant.wrapping_add(1);
+        place.taken = false;
+        place.wake_at = NEVER;
+        place.timer_at = NEVER;
+        let population = place.population;
+        let crowd = &mut self.crowds[population];
+        if !place.retired {
+            crowd.present -= 1;
+            if matches!(crowd.population.load, Load::Feedback { .. }) {
+                let phase = self.window.phase;
+                self.wiring.coordination.crowd(phase, population).dismiss();
             }
         }
+        self.active_users -= 1;
+        crowd.give_back(seat, self.io.now);
     }
 
     /// Tell users of the calls that failed, which may lead to the next ones.
@@ -376,18 +598,34 @@ impl<'r> Shard<'r> {
         // A call that fails at once, again and again, must not keep the shard from its timers.
         let failed: Vec<(Active, Fault)> = std::mem::take(&mut self.io.failed);
         for (active, fault) in failed {
-            self.resume(active.seat, Wake::Failed(fault.kind));
+            let failed = Failed {
+                tag: active.tag,
+                step: active.step,
+                fault: &fault,
+            };
+            self.resume(active.seat, Wake::Failed(failed));
         }
     }
 
     fn fire(&mut self, key: TimerKey) {
         match key {
-            TimerKey::User { seat, serial } => {
-                let waits = self
-                    .seats
-                    .get(seat as usize)
-                    .is_some_and(|s| s.serial == serial);
-                if waits && !self.window.stopping {
+            TimerKey::User { seat, occupant } => {
+                let Some(place) = self.seats.get_mut(seat as usize) else {
+                    return;
+                };
+                if place.occupant != occupant || !place.taken {
+                    return;
+                }
+                place.timer_at = NEVER;
+                if place.wake_at > self.io.now {
+                    // Its pause was moved on, or it waits for something else now.
+                    if place.wake_at != NEVER {
+                        place.timer_at = place.wake_at;
+                        let at = place.wake_at;
+                        self.io.timers.add(at, TimerKey::User { seat, occupant });
+                    }
+                } else if !self.window.stopping {
+                    place.wake_at = NEVER;
                     self.resume(seat, Wake::Timer);
                 }
             }
@@ -414,6 +652,11 @@ impl<'r> Shard<'r> {
 
     fn handle_event(&mut self, data: u64, flags: epoll::EventFlags) {
         if data == ALARM {
+            return;
+        }
+        if data == BELL {
+            let came = self.wiring.coordination.letters(self.index);
+            self.letters.extend(came);
             return;
         }
         let (slot, epoch) = (data as u32, (data >> 32) as u32);
@@ -601,6 +844,7 @@ impl<'r> Shard<'r> {
                 if let Some(active) = self.io.release(slot, reply.keep_alive && !ended) {
                     let view = ReplyView {
                         step: active.step,
+                        tag: active.tag,
                         status: reply.status,
                         head: &bytes[reply.head.clone()],
                         body,
@@ -629,29 +873,41 @@ impl<'r> Shard<'r> {
             self.io.delta.events_lost += events.take_lost();
         }
         self.io.delta.settle();
+        self.has_erred |= self.io.delta.errors() > 0;
         self.io.delta.users = self.active_users;
         self.io.delta.second = self.window.second;
-        if self.window.measured {
-            let mut empty = self
-                .wiring
-                .spares
-                .try_recv()
-                .unwrap_or_else(|_| Box::new(Delta::new(self.index, self.plan.steps.len())));
-            empty.clear();
-            empty.origin = self.window.start;
-            empty.sending = !self.window.stopping;
-            let full = std::mem::replace(&mut self.io.delta, empty);
-            // The collector outlives the shards; if it is gone, so is the run.
-            let _ = self.wiring.deltas.send(full);
-        } else {
-            self.io.delta.clear();
-        }
+        let mut empty = self
+            .wiring
+            .spares
+            .try_recv()
+            .unwrap_or_else(|_| Box::new(Delta::new(self.index, self.plan.steps.len())));
+        empty.clear();
+        empty.phase = self.window.phase;
+        empty.origin = self.window.start;
+        empty.sending = !self.window.stopping;
+        let full = std::mem::replace(&mut self.io.delta, empty);
+        // The collector outlives the shards; if it is gone, so is the run.
+        let _ = self.wiring.deltas.send(full);
         let passed = self.io.now.saturating_sub(self.window.start) / SECOND;
         self.window.second = passed.max(self.window.second + 1);
         self.window.next_flush = self.window.start + (self.window.second + 1) * SECOND;
     }
 
-    fn finish_phase(&mut self) {
+    fn finish_phase(&mut self, phase: &Phase) {
+        let stopped = self.wiring.stop.level() > StopLevel::Run;
+        if phase.until_done && self.active_users > 0 && !stopped {
+            let cut = self.wiring.coordination.is_phase_cut();
+            if !cut {
+                let reason = format!("{} was not done within {:?}", phase.name, phase.duration);
+                self.io.delta.note_critical(&reason, self.io.now);
+            }
+            self.wiring.coordination.fail();
+        }
+        if phase.strict && (self.has_erred || self.io.delta.errors() > 0) {
+            self.wiring.coordination.fail();
+        }
+        self.has_erred = false;
+        self.io.delta.ended = Some(self.io.now);
         self.flush();
         if let Some(events) = self.io.events.take() {
             self.events = Some(events);
@@ -660,6 +916,7 @@ impl<'r> Shard<'r> {
         self.io.timers.forget_users();
         self.seats.clear();
         self.crowds.clear();
+        self.letters.clear();
         self.active_users = 0;
     }
 }

@@ -4,7 +4,7 @@
 use isukit_analyze::latency::Latencies;
 
 use super::clock::Nanos;
-use super::fault::{Fault, FaultBook};
+use super::fault::{Fault, FaultBook, FaultSample};
 use super::user::{StepId, Timing};
 
 /// An arrival sent this much after it was due counts as late: 1 ms.
@@ -74,6 +74,34 @@ impl StepTally {
     }
 }
 
+/// Counts of one check of a scenario.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CheckTally {
+    /// How often it held.
+    pub passed: u64,
+    /// How often it did not.
+    pub failed: u64,
+    /// The first time it did not.
+    pub sample: Option<FaultSample>,
+}
+
+impl CheckTally {
+    fn merge(&mut self, other: &Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        let earlier = |ours: &FaultSample| {
+            let theirs = other.sample.as_ref();
+            theirs.is_some_and(|theirs| theirs.at_s < ours.at_s)
+        };
+        if self.sample.as_ref().is_none_or(earlier) && other.sample.is_some() {
+            self.sample.clone_from(&other.sample);
+        }
+    }
+}
+
+/// Reasons kept for which a run has failed as a whole.
+const CRITICALS: usize = 20;
+
 /// What the shard itself was doing, as the kernel counts it for its thread.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ThreadUse {
@@ -99,14 +127,24 @@ impl ThreadUse {
 pub struct Delta {
     /// The shard.
     pub shard: usize,
-    /// The second of the measured time it belongs to, from 0.
+    /// The phase, an index into the plan's.
+    pub phase: usize,
+    /// The second of the phase it belongs to, from 0.
     pub second: u64,
+    /// When the phase ended, in its last hand-over.
+    pub ended: Option<Nanos>,
     /// When the phase started; samples are timed from here.
     pub origin: Nanos,
     /// Whether requests are still being sent.
     pub sending: bool,
-    /// By step.
+    /// By step; it grows as steps are met.
     pub steps: Vec<StepTally>,
+    /// By score tag: how often it was scored.
+    pub tags: Vec<u64>,
+    /// By check; it grows as checks are met.
+    pub checks: Vec<CheckTally>,
+    /// Reasons for which the run has failed whatever else it counts; the first few.
+    pub criticals: Vec<FaultSample>,
     /// From the intended time to the real sending.
     pub send_lag: Latencies,
     /// Requests without any lag, not yet in `send_lag`.
@@ -179,7 +217,7 @@ impl Delta {
         body_bytes: u64,
         fault: Option<&Fault>,
     ) {
-        let tally = &mut self.steps[usize::from(step.0)];
+        let tally = at_grown(&mut self.steps, usize::from(step.0));
         tally.requests += 1;
         tally.in_time += u64::from(self.sending);
         tally.body_bytes += body_bytes;
@@ -193,7 +231,7 @@ impl Delta {
 
     /// Count a request that got no reply. A timeout's waiting is part of the latencies.
     pub fn count_failure(&mut self, step: StepId, timing: Timing, fault: &Fault) {
-        let tally = &mut self.steps[usize::from(step.0)];
+        let tally = at_grown(&mut self.steps, usize::from(step.0));
         tally.requests += 1;
         tally.in_time += u64::from(self.sending);
         tally.errors += 1;
@@ -205,11 +243,53 @@ impl Delta {
             .add(step, fault, timing.done_at.saturating_sub(self.origin));
     }
 
+    /// Count a failure that belongs to no reply of its own: the reply was counted, or there was
+    /// none.
+    pub fn count_fault(&mut self, step: StepId, fault: &Fault, at: Nanos) {
+        at_grown(&mut self.steps, usize::from(step.0)).errors += 1;
+        self.faults.add(step, fault, at.saturating_sub(self.origin));
+    }
+
+    /// Count `times` successes of the score tag.
+    pub fn count_tag(&mut self, tag: usize, times: u64) {
+        *at_grown(&mut self.tags, tag) += times;
+    }
+
+    /// Count a check.
+    pub fn count_check(&mut self, check: u16, failure: Option<&str>, at: Nanos) {
+        let origin = self.origin;
+        let tally = at_grown(&mut self.checks, usize::from(check));
+        match failure {
+            None => tally.passed += 1,
+            Some(detail) => {
+                tally.failed += 1;
+                if tally.sample.is_none() {
+                    tally.sample = Some(FaultSample::new(at.saturating_sub(origin), detail));
+                }
+            }
+        }
+    }
+
+    /// Note a reason for which the run has failed as a whole.
+    pub fn note_critical(&mut self, reason: &str, at: Nanos) {
+        if self.criticals.len() < CRITICALS {
+            let at = at.saturating_sub(self.origin);
+            self.criticals.push(FaultSample::new(at, reason));
+        }
+    }
+
     /// Add what another one counted.
     pub fn merge(&mut self, other: &Self) {
-        for (ours, theirs) in self.steps.iter_mut().zip(&other.steps) {
-            ours.merge(theirs);
+        for (at, theirs) in other.steps.iter().enumerate() {
+            at_grown(&mut self.steps, at).merge(theirs);
         }
+        for (at, theirs) in other.tags.iter().enumerate() {
+            *at_grown(&mut self.tags, at) += theirs;
+        }
+        merge_checks(&mut self.checks, &other.checks);
+        let room = CRITICALS.saturating_sub(self.criticals.len());
+        self.criticals
+            .extend(other.criticals.iter().take(room).cloned());
         self.send_lag.merge(&other.send_lag);
         self.own_lag.merge(&other.own_lag);
         self.sent += other.sent;
@@ -233,6 +313,10 @@ impl Delta {
         self.send_lag.clear();
         self.own_lag.clear();
         self.faults.clear();
+        self.tags.clear();
+        self.checks.clear();
+        self.criticals.clear();
+        self.ended = None;
         for counter in [
             &mut self.second,
             &mut self.punctual,
@@ -280,6 +364,22 @@ impl Delta {
         }
         (latency, service)
     }
+}
+
+/// Add the checks that somebody else counted.
+pub(super) fn merge_checks(ours: &mut Vec<CheckTally>, theirs: &[CheckTally]) {
+    for (at, theirs) in theirs.iter().enumerate() {
+        at_grown(ours, at).merge(theirs);
+    }
+}
+
+/// The element at `at` of a list that grows to hold it.
+#[inline]
+fn at_grown<T: Default>(list: &mut Vec<T>, at: usize) -> &mut T {
+    if list.len() <= at {
+        list.resize_with(at + 1, T::default);
+    }
+    &mut list[at]
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub(super) enum TimerKey {
     /// A connection's deadline; `epoch` tells a later connection in the same slot apart.
     Connection { slot: u32, epoch: u32 },
     /// A user's pause.
-    User { seat: u32, serial: u32 },
+    User { seat: u32, occupant: u32 },
 }
 
 /// Pending timers.
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn timers_fire_in_order_and_not_before_their_time() {
         let mut timers = Timers::default();
-        let key = |seat| TimerKey::User { seat, serial: 0 };
+        let key = |seat| TimerKey::User { seat, occupant: 0 };
         timers.add(30, key(3));
         timers.add(10, key(1));
         timers.add(20, key(2));

@@ -4,18 +4,54 @@
 //! pause is over. It never blocks. One URL asked again and again is the smallest of them; scripts
 //! stand behind the same trait.
 
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use super::clock::Nanos;
-use super::fault::{Fault, FaultKind};
+use super::fault::Fault;
 use crate::http1::Want;
 
-/// A step: a group of requests that are counted together. An index into the plan's steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A step: a group of requests that are counted together. An index into the run's
+/// [`Names`](super::Names).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct StepId(pub u16);
+
+/// A pool of connections that only its owner uses, in one shard: what a browser is to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ClientId(pub u32);
+
+impl ClientId {
+    /// The pool that all users of the shard share, without a limit on its connections.
+    pub const SHARED: Self = Self(0);
+}
+
+/// What the users of one shard share with each other, by type: an interpreter, say.
+///
+/// It lives on the shard's thread from its first use to the end of the run, so it need not be
+/// `Send`.
+#[derive(Default)]
+pub struct Local {
+    things: HashMap<TypeId, Rc<dyn Any>>,
+}
+
+impl Local {
+    /// The shard's `T`, made by `make` when it is first asked for.
+    pub fn get_or_make<T: 'static>(&mut self, make: impl FnOnce() -> T) -> Rc<T> {
+        let thing = self
+            .things
+            .entry(TypeId::of::<T>())
+            .or_insert_with(|| Rc::new(make()));
+        Rc::clone(thing)
+            .downcast()
+            .unwrap_or_else(|_| unreachable!("things are kept under their own type"))
+    }
+}
 
 /// Makes the users of one population.
 pub trait Behaviour: Send + Sync {
-    /// A new user with this number, from 0, unique in the run.
-    fn user(&self, number: u64) -> Box<dyn User>;
+    /// A new user. `local` is what the users of this shard share.
+    fn user(&self, local: &mut Local) -> Box<dyn User>;
 }
 
 /// A virtual user.
@@ -31,31 +67,52 @@ pub enum Wake<'a> {
     Start {
         /// When.
         due_at: Nanos,
+        /// Its number, from 0, unique in its population and the same whatever the threads.
+        number: u64,
     },
     /// A call was answered. The user judges it with [`Cx::judge`](super::cx::Cx::judge).
     Reply(ReplyView<'a>),
     /// A call failed. It is already counted.
-    Failed(FaultKind),
+    Failed(Failed<'a>),
     /// Its pause is over.
     Timer,
+    /// Somebody posted this to the [`Address`](super::Address) it gave away.
+    Letter(u64),
+}
+
+/// A call that got no reply.
+#[derive(Debug, Clone, Copy)]
+pub struct Failed<'a> {
+    /// The tag of the [`Call`].
+    pub tag: u32,
+    /// What it was counted as.
+    pub step: StepId,
+    /// Why.
+    pub fault: &'a Fault,
 }
 
 /// What a user waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Its call's reply.
+    /// A reply to one of its calls, or a letter.
     Reply,
-    /// A moment on the run's clock.
+    /// The same, or a moment on the run's clock, whichever comes first.
     Until(Nanos),
     /// Nothing: it has finished.
     Done,
 }
 
 /// A request to be sent.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Call<'a> {
     /// What it is counted as.
     pub step: StepId,
+    /// Comes back with the reply, so that a user with several open calls tells them apart.
+    pub tag: u32,
+    /// On whose connections.
+    pub client: ClientId,
+    /// Time for the whole exchange, instead of the plan's, in nanoseconds.
+    pub timeout: Option<Nanos>,
     /// When it was meant to be sent; latency counts from here.
     pub due_at: Nanos,
     /// What to keep of the reply.
@@ -82,6 +139,8 @@ pub struct Timing {
 pub struct ReplyView<'a> {
     /// What it is counted as.
     pub step: StepId,
+    /// The tag of the [`Call`].
+    pub tag: u32,
     /// Status code.
     pub status: u16,
     /// Status line and headers.

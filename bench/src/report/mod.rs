@@ -170,12 +170,8 @@ pub struct RunReport {
 }
 
 /// Fold what was measured into a report.
-pub fn report(
-    asked: Asked,
-    steps: &[String],
-    outcome: &Outcome,
-    thresholds: &[Threshold],
-) -> RunReport {
+pub fn report(asked: Asked, outcome: &Outcome, thresholds: &[Threshold]) -> RunReport {
+    let steps = outcome.steps.as_slice();
     let all = &outcome.totals.all;
     let (latency, service) = all.distributions();
     let Verdict { limit, evidence } = verdict::judge(&outcome.totals, asked.rate);

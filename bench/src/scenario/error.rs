@@ -17,6 +17,14 @@ pub enum ScenarioError {
         /// What the system says.
         cause: String,
     },
+    /// A file is wrong as a whole, or the message says where.
+    #[error("{}: {message}", file.display())]
+    File {
+        /// The file or folder.
+        file: PathBuf,
+        /// What is wrong, and the remedy.
+        message: String,
+    },
     /// Something in a file is wrong.
     #[error("{}:{place}: {message}", file.display())]
     Invalid {
@@ -30,6 +38,14 @@ pub enum ScenarioError {
 }
 
 impl ScenarioError {
+    /// A file or folder is wrong as a whole.
+    pub fn new(file: &Path, message: impl Into<String>) -> Self {
+        Self::File {
+            file: file.to_owned(),
+            message: message.into(),
+        }
+    }
+
     /// Something is wrong in `line` (from 1) of `file`.
     pub fn at_line(file: &Path, line: usize, message: impl Into<String>) -> Self {
         Self::Invalid {

@@ -1,0 +1,326 @@
+//! One shard's interpreter: what scripts may call, and what keeps them within bounds.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use isukit_proto::Message;
+use mlua::{Error, Function, Lua, LuaOptions, Result, StdLib, Table, Value, VmState};
+
+use super::client::Client;
+use super::flow::Flow;
+use super::message::Kinds;
+use super::reply::Judging;
+use super::run::ScriptRun;
+use super::shared::Waiter;
+use crate::engine::{Fault, Nanos, StepId};
+
+/// The prelude, which gives what waits its name.
+const PRELUDE: &str = include_str!("prelude.luau");
+
+/// Safe points between two looks at how long a script has been computing.
+const TICKS: u32 = 2_000;
+
+/// What scripts do besides waiting; it is done when they wait.
+#[derive(Debug)]
+pub(super) enum Effect {
+    Score(usize, u64),
+    Check(Box<str>, Option<Box<str>>),
+    /// A failure that belongs to no reply any more.
+    Fault(Fault),
+    Critical(String),
+    Wake(Waiter),
+    /// A signal of the plan.
+    Raise(usize),
+    /// Another flow of this user.
+    Spawn(Function),
+    /// More users of a kind.
+    Launch(usize, usize),
+}
+
+/// What a user keeps while he waits, and the host lends to scripts while they run.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub(super) kind: usize,
+    pub(super) number: u64,
+    pub(super) random: fastrand::Rng,
+    /// Names given so far.
+    pub(super) named: u64,
+    pub(super) clients: Vec<Client>,
+    /// The step of his last call.
+    pub(super) last_step: StepId,
+}
+
+impl Default for Own {
+    fn default() -> Self {
+        Self {
+            kind: 0,
+            number: 0,
+            random: fastrand::Rng::with_seed(0),
+            named: 0,
+            clients: Vec::new(),
+            last_step: StepId(0),
+        }
+    }
+}
+
+/// What the host's functions see of the flow that runs.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) run: Arc<ScriptRun>,
+    pub(super) kinds: Kinds,
+    pub(super) own: RefCell<Own>,
+    pub(super) effects: RefCell<Vec<Effect>>,
+    pub(super) judging: RefCell<Option<Judging>>,
+    /// On the run's clock.
+    pub(super) now: Cell<Nanos>,
+    /// Wall clock in microseconds since the Unix epoch.
+    pub(super) unix_us: Cell<i64>,
+    pub(super) running: Cell<bool>,
+    /// Index of the phase's populations by kind, for `spawn`.
+    pub(super) phase: Cell<usize>,
+    ticks: Cell<u32>,
+    /// Thread CPU time when the flow was first looked at, in nanoseconds.
+    began: Cell<Option<u64>>,
+}
+
+impl Host {
+    /// Count a fault: with the reply `serial` if the flow still looks at it.
+    pub(super) fn fault_of(&self, serial: u64, fault: Fault) {
+        if let Some(judging) = &mut *self.judging.borrow_mut()
+            && judging.serial == serial
+            && judging.fault.is_none()
+        {
+            judging.fault = Some(fault);
+            return;
+        }
+        self.effects.borrow_mut().push(Effect::Fault(fault));
+    }
+
+    /// Count a fault: with the reply that the flow looks at, if there is one.
+    pub(super) fn fault(&self, fault: Fault) {
+        let serial = self.judging.borrow().as_ref().map(|judging| judging.serial);
+        self.fault_of(serial.unwrap_or(u64::MAX), fault);
+    }
+
+    pub(super) fn act(&self, effect: Effect) {
+        self.effects.borrow_mut().push(effect);
+    }
+
+    /// A flow is about to run.
+    pub(super) fn begin(&self) {
+        self.ticks.set(0);
+        self.began.set(None);
+    }
+
+    /// Called by the interpreter at safe points.
+    fn tick(&self) -> Result<VmState> {
+        let ticks = self.ticks.get() + 1;
+        if ticks < TICKS {
+            self.ticks.set(ticks);
+            return Ok(VmState::Continue);
+        }
+        self.ticks.set(0);
+        let used = crate::engine::machine::thread_cpu_ns();
+        let Some(began) = self.began.get() else {
+            self.began.set(Some(used));
+            return Ok(VmState::Continue);
+        };
+        let limit = self.run.limits.cpu;
+        if u128::from(used.saturating_sub(began)) > limit.as_nanos() {
+            // It stays too late: a pcall around the loop does not help.
+            self.ticks.set(TICKS);
+            return Err(Error::external(Flow::Runaway(format!(
+                "the script computed for more than {limit:?} without waiting; is there a loop \
+                 without a call or a pause in it? (limits.cpu)"
+            ))));
+        }
+        Ok(VmState::Continue)
+    }
+}
+
+/// One shard's interpreter.
+pub(super) struct Vm {
+    pub(super) lua: Lua,
+    pub(super) host: Rc<Host>,
+    /// Runs the script: makes a user's own functions.
+    module: Function,
+    pub(super) flow: Function,
+    pub(super) make_user: Function,
+    /// Where a coroutine is in the script.
+    pub(super) locate: Function,
+    /// Memory that requests are written in.
+    pub(super) request: Cell<Vec<u8>>,
+    /// Memory that names of routes are written in.
+    pub(super) route: Cell<String>,
+    /// The last Content-Type, and the message type it names.
+    pub(super) last_type: RefCell<Option<(Box<[u8]>, Option<Message>)>>,
+    /// Bytes of replies that the collector has not been told of.
+    owed: Cell<usize>,
+}
+
+/// Bytes of replies after which the collector is made to go on.
+const COLLECT_BYTES: usize = 64 * 1024;
+
+impl Vm {
+    /// An interpreter with the run's script loaded.
+    ///
+    /// # Errors
+    /// What is wrong with the script.
+    pub(super) fn new(run: &Arc<ScriptRun>) -> Result<Self> {
+        let libs = StdLib::TABLE
+            | StdLib::STRING
+            | StdLib::UTF8
+            | StdLib::BIT
+            | StdLib::MATH
+            | StdLib::BUFFER
+            | StdLib::COROUTINE
+            | StdLib::DEBUG;
+        let lua = Lua::new_with(libs, LuaOptions::new())?;
+        let share = run.limits.memory / run.threads.max(1) as u64;
+        lua.set_memory_limit(usize::try_from(share).unwrap_or(usize::MAX))?;
+        lua.set_compiler(
+            mlua::chunk::Compiler::new()
+                .set_optimization_level(2)
+                .set_debug_level(1),
+        );
+        let host = Rc::new(Host {
+            run: Arc::clone(run),
+            kinds: Kinds::default(),
+            own: RefCell::default(),
+            effects: RefCell::default(),
+            judging: RefCell::default(),
+            now: Cell::new(0),
+            unix_us: Cell::new(0),
+            running: Cell::new(true),
+            phase: Cell::new(0),
+            ticks: Cell::new(0),
+            began: Cell::new(None),
+        });
+        lua.set_app_data(Rc::clone(&host));
+        let private = super::api::install(&lua, &host)?;
+        let prelude: Table = lua.load(PRELUDE).set_name("=isukit").call(private)?;
+        let globals = lua.globals();
+        prelude
+            .get::<Table>("globals")?
+            .for_each(|name: Value, value: Value| globals.raw_set(name, value))?;
+        for name in super::api::REMOVED {
+            globals.raw_set(*name, Value::Nil)?;
+        }
+        let module = load(&lua, run)?;
+        lua.sandbox(true)?;
+        // Sandboxing gives the script a table of its own for globals: it is closed too.
+        globals.set_readonly(true);
+        let watch = Rc::clone(&host);
+        lua.set_interrupt(move |_| watch.tick());
+        Ok(Self {
+            module,
+            flow: prelude.get("flow")?,
+            make_user: prelude.get("make_user")?,
+            locate: prelude.get("locate")?,
+            request: Cell::default(),
+            route: Cell::default(),
+            last_type: RefCell::default(),
+            lua,
+            host,
+            owed: Cell::new(0),
+        })
+    }
+
+    /// The script's functions, made anew: their locals are nobody else's.
+    ///
+    /// # Errors
+    /// What the script's outer part throws, or that it returns no table.
+    pub(super) fn instance(&self) -> Result<Table> {
+        match self.module.call::<Value>(())? {
+            Value::Table(table) => Ok(table),
+            other => Err(Error::runtime(format!(
+                "{} returns a {}; it should end with `return {{ NAME = function(u) ... end }}`",
+                self.host.run.script_name,
+                other.type_name()
+            ))),
+        }
+    }
+
+    /// Replies hold memory that the collector does not see: let it work for it.
+    pub(super) fn owe(&self, bytes: usize) {
+        let owed = self.owed.get() + bytes;
+        if owed < COLLECT_BYTES {
+            self.owed.set(owed);
+            return;
+        }
+        self.owed.set(0);
+        // A step that fails leaves the collector as it was.
+        let _ = self.lua.gc_step();
+    }
+}
+
+/// Compile the script.
+fn load(lua: &Lua, run: &ScriptRun) -> Result<Function> {
+    lua.load(run.source.as_ref())
+        .set_name(format!("={}", run.script_name))
+        .set_mode(mlua::chunk::ChunkMode::Text)
+        .into_function()
+}
+
+/// The host of an interpreter.
+///
+/// # Errors
+/// Never in an interpreter that [`Vm::new`] made.
+pub(super) fn host(lua: &Lua) -> Result<Rc<Host>> {
+    lua.app_data_ref::<Rc<Host>>()
+        .map(|host| Rc::clone(&host))
+        .ok_or_else(|| Error::runtime("there is no host"))
+}
+
+/// The message types of an interpreter, as a guard that keeps the host alive.
+pub(super) fn kinds(lua: &Lua) -> Result<KindsRef> {
+    host(lua).map(KindsRef)
+}
+
+/// The host, seen as its message types.
+pub(super) struct KindsRef(Rc<Host>);
+
+impl std::ops::Deref for KindsRef {
+    type Target = Kinds;
+
+    fn deref(&self) -> &Kinds {
+        &self.0.kinds
+    }
+}
+
+/// The message of an error that came out of a script: where it happened first, no stack below it.
+pub(super) fn message_of(error: &Error) -> String {
+    match error {
+        Error::CallbackError { cause, traceback } => {
+            // A callback's error has no place of its own; the first line of the script in the stack
+            // is where it was called.
+            let place = traceback
+                .lines()
+                .map(str::trim)
+                .find(|line| line.contains(".luau:") && !line.starts_with("isukit:"));
+            let place = place.and_then(|line| {
+                let end = line.rfind(|c: char| c.is_ascii_digit())?;
+                let line = &line[..=end];
+                let colon = line.find(".luau:")? + ".luau:".len();
+                let digits = line[colon..].find(|c: char| !c.is_ascii_digit());
+                Some(line[..digits.map_or(line.len(), |at| colon + at)].to_owned())
+            });
+            let message = message_of(cause);
+            match place {
+                Some(place) if !message.starts_with(&place) => format!("{place}: {message}"),
+                _ => message,
+            }
+        }
+        Error::RuntimeError(message) => first_paragraph(message),
+        Error::MemoryError(_) => {
+            "the scripts took more memory than limits.memory allows".to_owned()
+        }
+        other => first_paragraph(&other.to_string()),
+    }
+}
+
+fn first_paragraph(message: &str) -> String {
+    let end = message.find("\nstack traceback:").unwrap_or(message.len());
+    message[..end].trim_end().to_owned()
+}
