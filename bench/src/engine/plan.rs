@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::stream::TlsSettings;
 use super::user::Behaviour;
+use crate::growth::Growth;
 use crate::http1::limits::ReplyLimits;
 use crate::http1::target::Endpoint;
 use crate::pace::{ArrivalSpec, Ramp};
@@ -51,12 +52,8 @@ pub enum Load {
     Feedback {
         /// Users to begin with, in all shards together.
         users: usize,
-        /// Users at a time in all shards together.
-        at_most: usize,
-        /// Users added for each success of a score tag.
-        on_tag: Vec<(usize, i64)>,
-        /// Users added for each error that is no timeout; below zero, users retired.
-        on_error: i64,
+        /// How many come and go.
+        growth: Arc<Growth>,
     },
 }
 
@@ -67,7 +64,7 @@ impl Load {
             Self::Closed { users } => *users,
             Self::Open { max_users, .. } => *max_users,
             Self::Ramp(ramp) => ramp.most(),
-            Self::Feedback { at_most, .. } => *at_most,
+            Self::Feedback { growth, .. } => growth.at_most,
         }
     }
 

@@ -23,6 +23,7 @@ use super::stream::ReadOutcome;
 use super::tally::Delta;
 use super::timers::TimerKey;
 use super::user::{Failed, Local, Next, ReplyView, Wake};
+use crate::growth::GrowthEvent;
 use crate::http1::{Done, HeadCache, Place, Progress, ReplyError, coding};
 
 /// Reads are this large, and a reply that fits is never copied.
@@ -388,20 +389,15 @@ impl<'r> Shard<'r> {
             self.change(population, users as i64);
         }
         for population in 0..self.crowds.len() {
-            let Load::Feedback {
-                on_tag, on_error, ..
-            } = &self.crowds[population].population.load
-            else {
+            let Load::Feedback { growth, .. } = &self.crowds[population].population.load else {
                 continue;
             };
-            let gained: i64 = tags
+            let scored = tags
                 .iter()
-                .flat_map(|(tag, times)| {
-                    let rules = on_tag.iter().filter(move |(wanted, _)| wanted == tag);
-                    rules.map(|(_, users)| users.saturating_mul(*times as i64))
-                })
-                .sum();
-            let change = gained.saturating_add(on_error.saturating_mul(errors as i64));
+                .map(|&(tag, count)| GrowthEvent::Score { tag, count });
+            let events = scored.chain([GrowthEvent::Errors(errors)]);
+            let changes = events.map(|event| growth.wanted_change(event));
+            let change = changes.fold(0, i64::saturating_add);
             self.change(population, change);
             let phase = self.window.phase;
             let shared = self.wiring.coordination.crowd(phase, population);

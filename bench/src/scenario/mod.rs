@@ -3,18 +3,27 @@
 //! | file | idea |
 //! | --- | --- |
 //! | `model` | what a scenario says, checked |
-//! | `file`, `phases`, `rules` | `scenario.toml` to the model |
+//! | `file`, `phases`, `users`, `rules` | `scenario.toml` to the model |
 //! | `table` | one TOML table: typed reads, unknown keys, lines |
 //! | `folder` | paths that stay in the folder |
 //! | `route` | patterns for paths, and names for paths with ids in them |
+//! | `plan` | a scenario to what the engine runs |
 //! | `script` | the script's users, on the engine |
 //! | `error` | a file, a line and what is wrong there |
 
 pub mod error;
 mod file;
+mod folder;
 pub mod model;
+mod phases;
+pub mod plan;
 pub mod route;
+mod rules;
 pub mod script;
+mod table;
+#[cfg(test)]
+mod tests;
+mod users;
 
 pub use error::ScenarioError;
 pub use model::Scenario;

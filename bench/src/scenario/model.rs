@@ -120,7 +120,7 @@ impl Default for RouteTimeouts {
 pub struct PhaseSpec {
     /// Its name, unlike that of any other phase.
     pub name: String,
-    /// Where it stands in `scenario.toml`.
+    /// Where it begins in `scenario.toml`; for a function phase, where `run` stands.
     pub line: usize,
     /// What happens in it.
     pub kind: PhaseKind,
@@ -162,7 +162,7 @@ pub struct KindSpec {
     pub name: String,
     /// The function of the script that one user runs.
     pub run: String,
-    /// Where it stands in `scenario.toml`.
+    /// Where it begins in `scenario.toml`, or where `run` stands if it does.
     pub line: usize,
     /// How many users there are.
     pub load: KindLoad,
