@@ -94,8 +94,14 @@ struct Line {
 impl Line {
     /// The part of a spec that is in the phase, if any is.
     fn of(from: u64, to: u64, first: f64, last: f64, duration_ns: u64) -> Option<Self> {
-        // `max` also makes a zero of what is no number.
-        let [first, last] = [first, last].map(|rate| rate.max(0.0).min(MAX_RATE));
+        let sane = |rate: f64| {
+            if rate.is_nan() {
+                0.0
+            } else {
+                rate.clamp(0.0, MAX_RATE)
+            }
+        };
+        let (first, last) = (sane(first), sane(last));
         let end = to.min(duration_ns);
         (from < end).then(|| Self {
             start: from,

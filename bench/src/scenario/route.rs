@@ -214,3 +214,140 @@ fn is_uuid(segment: &[u8]) -> bool {
             _ => byte.is_ascii_hexdigit(),
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn patterns_match() {
+        #[track_caller]
+        fn check(pattern: &str, request: &str, expected: bool) {
+            let pattern: RoutePattern = pattern.parse().unwrap();
+            let (method, path) = request.split_once(' ').unwrap();
+            assert_eq!(
+                pattern.matches(method, path),
+                expected,
+                "{pattern} {request}"
+            );
+        }
+        check("/", "GET /", true);
+        check("/", "GET /a", false);
+        check("/a", "GET /a", true);
+        check("/a", "GET /a/", false);
+        check("/a", "GET /ab", false);
+        check("/a", "GET /a/b", false);
+        check("/a/", "GET /a/", true);
+        check("/a/", "GET /a", false);
+        check("/a/b", "GET /a", false);
+        check("/A", "GET /a", false);
+        check("GET /a", "GET /a", true);
+        check("GET  /a", "GET /a", true);
+        check("POST /a", "GET /a", false);
+        check("/api/teams/:id", "GET /api/teams/7", true);
+        check("/api/teams/:id", "GET /api/teams/", false);
+        check("/api/teams/:id", "GET /api/teams", false);
+        check("/api/teams/:id", "GET /api/teams/7/jobs", false);
+        check("/api/:a/jobs/:b", "GET /api/teams/jobs/2", true);
+        check("/api/:a/jobs/:b", "GET /api/7/jobs/2", true);
+        check("/:a", "GET /ü", true);
+        check("/*", "GET /", true);
+        check("/*", "GET /a/b", true);
+        check("/assets/*", "GET /assets/app.css", true);
+        check("/assets/*", "GET /assets/img/a.png", true);
+        check("/assets/*", "GET /assets/", true);
+        check("/assets/*", "GET /assets", false);
+        check("/assets/*", "GET /assetss/a", false);
+        check("/:x/*", "GET /a/b/c", true);
+        check("/:x/*", "GET /a", false);
+        check("/*", "OPTIONS *", false);
+        check("/a", "GET ", false);
+    }
+
+    #[test]
+    fn wrong_patterns_are_refused() {
+        #[track_caller]
+        fn check(pattern: &str, expected: RouteError) {
+            assert_eq!(pattern.parse::<RoutePattern>(), Err(expected));
+        }
+        let text = str::to_owned;
+        check("", RouteError::Path(text("")));
+        check("api", RouteError::Path(text("api")));
+        check("/a b", RouteError::Method(text("/a")));
+        check("GET /a b", RouteError::Path(text("GET /a b")));
+        check("get /a", RouteError::Method(text("get")));
+        check(" /a", RouteError::Method(text("")));
+        check("GET a", RouteError::Path(text("GET a")));
+        check("/a*", RouteError::Star(text("/a*")));
+        check("/*/a", RouteError::Star(text("/*/a")));
+        check("/**", RouteError::Star(text("/**")));
+        check("/a/:", RouteError::Unnamed(text("/a/:")));
+        check("/a?b=1", RouteError::Query(text("/a?b=1")));
+        check(&"/a".repeat(501), RouteError::Long(1002));
+    }
+
+    #[test]
+    fn ids_are_grouped() {
+        #[track_caller]
+        fn check(path: &str, expected: &str) {
+            let mut out = "old".to_owned();
+            route_of(path, &mut out);
+            assert_eq!(out, expected);
+        }
+        check("", "");
+        check("/", "/");
+        check("/api/teams", "/api/teams");
+        check("/api/teams/17", "/api/teams/:id");
+        check("/api/teams/17/", "/api/teams/:id/");
+        check("/api/teams/17/jobs/0", "/api/teams/:id/jobs/:id");
+        check("//1//", "//:id//");
+        check("/v1/a", "/v1/a");
+        check("/a/1.5", "/a/1.5");
+        check("/a/-1", "/a/-1");
+        // UUIDs, with digits or without.
+        check("/a/123e4567-e89b-12d3-a456-426614174000", "/a/:id");
+        check("/a/ABCDEFAB-CDEF-ABCD-EFAB-CDEFABCDEFAB", "/a/:id");
+        check("/a/12345678-1234", "/a/12345678-1234");
+        // Hexadecimal: eight digits, one of them a number.
+        check("/a/deadbee1", "/a/:id");
+        check("/a/DEADBEE1", "/a/:id");
+        check("/a/deadbeef", "/a/deadbeef");
+        check("/a/facade", "/a/facade");
+        check("/a/beef123", "/a/beef123");
+        check("/a/deadbeg1", "/a/deadbeg1");
+        // Tokens.
+        check("/a/V1StGXR8_Z5jdHi6B-myT", "/a/:id");
+        check("/a/01arz3ndektsv4rrffq69g5fav", "/a/:id");
+        check(
+            "/a/how-to-write-fast-code-in-rust",
+            "/a/how-to-write-fast-code-in-rust",
+        );
+        check(
+            "/a/top-10-of-the-year-so-far",
+            "/a/top-10-of-the-year-so-far",
+        );
+        check(
+            "/a/VeryLongCamelCaseNameOfAll",
+            "/a/VeryLongCamelCaseNameOfAll",
+        );
+        check("/assets/app.0a1b2c3d.js", "/assets/app.0a1b2c3d.js");
+        check("/a/%31%32", "/a/%31%32");
+        check("/ü/12", "/ü/:id");
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_is_taken(path in any::<String>(), pattern in "[A-Z/:*a ]{0,8}") {
+            let mut out = String::new();
+            route_of(&path, &mut out);
+            prop_assert_eq!(out.matches('/').count(), path.matches('/').count());
+            let mut again = String::new();
+            route_of(&out, &mut again);
+            prop_assert_eq!(&again, &out);
+            if let Ok(pattern) = pattern.parse::<RoutePattern>() {
+                pattern.matches("GET", &path);
+            }
+        }
+    }
+}

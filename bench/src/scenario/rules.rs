@@ -47,7 +47,7 @@ fn rule(item: &Item<'_>) -> Result<Rule> {
         return Ok(Rule::each(points(item)?));
     }
     let example = "a number or { per = 100, points = -100 }";
-    let table = item.table(example)?;
+    let table = item.table_like("this rule", example)?;
     table.only(&["per", "points"])?;
     Ok(Rule {
         per: table.need("per", example)?.count(1, 1_000_000_000)?,

@@ -291,10 +291,15 @@ impl<'a> Item<'a> {
         )))
     }
 
-    /// A table, called `name` in messages.
+    /// A table, called `name` in messages, as its header is.
     pub(super) fn table(&self, name: &str) -> Result<Table<'a>> {
+        self.table_like(name, name)
+    }
+
+    /// A table without a header; `example` shows one.
+    pub(super) fn table_like(&self, name: &str, example: &str) -> Result<Table<'a>> {
         let DeValue::Table(table) = self.value else {
-            return Err(self.wrong(format_args!("a table: {name}")));
+            return Err(self.wrong(format_args!("a table: {example}")));
         };
         Ok(Table {
             source: self.source,

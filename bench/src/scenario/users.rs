@@ -163,19 +163,20 @@ fn feedback(
 
 fn ramp(item: &Item<'_>, duration: Duration) -> Result<Vec<(Duration, usize)>> {
     let example = "[{ over = \"10s\", users = 100 }]";
+    let point = "{ over = \"10s\", users = 100 }";
     let mut points = Vec::new();
     let mut total = Duration::ZERO;
     for item in item.array(MAX_PARTS, example)? {
-        let table = item.table("{ over = \"10s\", users = 100 }")?;
+        let table = item.table_like("this point", point)?;
         table.only(&["over", "users"])?;
-        let over = table.need("over", example)?;
+        let over = table.need("over", point)?;
         let length = over.duration(Duration::ZERO, duration)?;
         total += length;
         if total > duration {
             return Err(over
                 .error("the ramp is longer than the phase; make it shorter or `duration` longer"));
         }
-        points.push((length, table.need("users", example)?.size(0, MAX_USERS)?));
+        points.push((length, table.need("users", point)?.size(0, MAX_USERS)?));
     }
     if points.iter().all(|(_, users)| *users == 0) {
         return Err(item.error(format_args!("`ramp` leads to no users; write {example}")));
@@ -198,7 +199,7 @@ fn arrivals(item: &Item<'_>, duration: Duration) -> Result<Vec<ArrivalSpec>> {
 fn arrival(item: &Item<'_>, duration: Duration) -> Result<ArrivalSpec> {
     let burst = "{ at = \"0s\", users = 20 }";
     let flow = "{ from = \"2s\", to = \"30s\", rate = \"10/s\" }";
-    let table = item.table(burst)?;
+    let table = item.table_like("this arrival", burst)?;
     table.only(&["at", "users", "from", "to", "rate"])?;
     // A point in time that leaves something of the phase.
     let early = |item: &Item<'_>| {
@@ -278,10 +279,9 @@ fn rate(item: &Item<'_>, from: Duration, to: Option<Duration>) -> Result<Arrival
 fn one_rate(text: &str) -> Option<f64> {
     let (number, unit) = text.split_once('/')?;
     let number = number.trim();
-    if !number
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.')
-    {
+    // What else is a number to Rust, such as `nan` or `1e3`, is none to people.
+    let plain = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+    if !number.starts_with(|c: char| c.is_ascii_digit()) || !number.bytes().all(plain) {
         return None;
     }
     let seconds = match unit.trim() {
