@@ -1,5 +1,6 @@
 //! The score of a run and whether it passed: pure folds over counts.
 
+use serde::Serialize;
 use std::fmt;
 
 use thiserror::Error;
@@ -155,7 +156,7 @@ pub struct Score {
 }
 
 /// A summand of a score.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ScoreLine {
     /// The tag, or `error` or `timeout`.
     pub name: String,

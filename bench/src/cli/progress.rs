@@ -5,30 +5,45 @@ use std::time::Duration;
 
 use isukit_analyze::units::{format_count, format_ms, format_ns};
 
-use crate::engine::{SeriesPoint, Totals};
+use crate::engine::{Phase, SeriesPoint, Totals};
 
 /// One line on stderr that is written again every second, on a terminal only.
 pub(super) struct Progress {
     on: bool,
-    duration: Duration,
+    phases: Vec<(String, Duration)>,
 }
 
 impl Progress {
-    pub(super) fn new(duration: Duration) -> Self {
+    pub(super) fn new(phases: &[Phase]) -> Self {
+        let phases = phases.iter();
         Self {
             on: io::stderr().is_terminal(),
-            duration,
+            phases: phases
+                .map(|phase| (phase.name.clone(), phase.duration))
+                .collect(),
         }
     }
 
-    pub(super) fn show(&mut self, point: &SeriesPoint, totals: &Totals) {
+    pub(super) fn show(&mut self, point: &SeriesPoint, totals: &Totals, score: Option<f64>) {
         if !self.on {
             return;
         }
+        let Some((phase, duration)) = self.phases.get(totals.phase) else {
+            return;
+        };
+        // A run of one phase need not say which.
+        let phase = match self.phases.len() {
+            1 => String::new(),
+            _ => format!("{phase} "),
+        };
+        let score = match score {
+            Some(score) => format!("  users {}  score {score}", format_count(point.users)),
+            None => String::new(),
+        };
         let line = format!(
-            "{:>4}s/{:.0}s  {}/s  errors {}  p50 {}  p99 {}  send lag p99 {}",
+            "{phase}{:>3}s/{:.0}s  {}/s  errors {}{score}  p50 {}  p99 {}  send lag p99 {}",
             point.second + 1,
-            self.duration.as_secs_f64(),
+            duration.as_secs_f64(),
             format_count(point.requests),
             format_count(totals.all.errors()),
             format_ms(point.latency_ms.p50),

@@ -1,5 +1,6 @@
 //! The report of a run (`isukit.run/1`): a fold over what the engine measured, and its renderings.
 
+mod scenario;
 mod text;
 
 use std::io::{self, Write};
@@ -9,8 +10,11 @@ use isukit_analyze::report::TableStyle;
 use isukit_analyze::threshold::{Finding, Measured, Threshold};
 use serde::Serialize;
 
-use crate::engine::{Outcome, SeriesPoint, ThreadUse};
+use crate::engine::{Outcome, Plan, SeriesPoint, ThreadUse};
+use crate::score::ScoreLine;
 use crate::verdict::{self, Limit, Verdict};
+
+pub use scenario::{CheckReport, PhaseReport, UsersReport};
 
 /// Name and version of the report's JSON form, documented in `schemas/run.v1.json`.
 pub const RUN_SCHEMA: &str = "isukit.run/1";
@@ -30,22 +34,35 @@ pub enum Format {
 /// What was asked for, as far as a reader of the report needs it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Asked {
-    /// Method of the request.
+    /// Method of the request; empty for a scenario.
     pub method: String,
-    /// The URL, without user and password.
+    /// The URL, or the base URL of a scenario's target, without user and password.
     pub url: String,
     /// The address behind it.
     pub endpoint: String,
-    /// `closed` or `open`.
+    /// The scenario's folder; none for a single URL.
+    pub scenario: Option<String>,
+    /// `closed`, `open` or `scenario`.
     pub model: &'static str,
     /// Asked arrivals a second; none in the closed model.
     pub rate: Option<f64>,
-    /// Connections.
+    /// Connections; for a scenario the most users there may be at a time.
     pub connections: usize,
     /// Load threads.
     pub threads: usize,
     /// Asked duration in seconds.
     pub duration_s: f64,
+}
+
+/// What a scenario's rules say of a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Scored {
+    /// The score; none for a scenario that gives no points.
+    pub score: Option<f64>,
+    /// What it is made of.
+    pub breakdown: Vec<ScoreLine>,
+    /// Which of its rules failed the run.
+    pub failures: Vec<String>,
 }
 
 /// How late requests were sent, in microseconds.
@@ -119,8 +136,19 @@ pub struct RunReport {
     pub passed: bool,
     /// Why not.
     pub failures: Vec<String>,
+    /// Whether a scenario's script is broken: then it was not the target that failed.
+    #[serde(skip)]
+    pub is_script_broken: bool,
     /// The score, where a scenario gives one.
     pub score: Option<f64>,
+    /// What the score is made of.
+    pub score_breakdown: Vec<ScoreLine>,
+    /// By phase of the run.
+    pub phases: Vec<PhaseReport>,
+    /// How many users there were.
+    pub users: UsersReport,
+    /// By check of the scenario.
+    pub checks: Vec<CheckReport>,
     /// Whether somebody stopped the run before its end.
     pub interrupted: bool,
     /// What was asked for.
@@ -170,18 +198,45 @@ pub struct RunReport {
 }
 
 /// Fold what was measured into a report.
-pub fn report(asked: Asked, outcome: &Outcome, thresholds: &[Threshold]) -> RunReport {
+pub fn report(
+    asked: Asked,
+    plan: &Plan,
+    outcome: &Outcome,
+    thresholds: &[Threshold],
+    scored: Option<Scored>,
+) -> RunReport {
     let steps = outcome.steps.as_slice();
     let all = &outcome.totals.all;
     let (latency, service) = all.distributions();
     let Verdict { limit, evidence } = verdict::judge(&outcome.totals, asked.rate);
     let findings = judge_thresholds(steps, outcome, thresholds, &latency, &service);
-    let failures = failures(outcome, &findings);
+    let is_script_broken = scenario::is_script_broken(outcome);
+    let is_scenario = scored.is_some();
+    let scored = scored.unwrap_or_default();
+    let mut failures = scenario::failures(plan, outcome);
+    failures.extend(scored.failures);
+    // A scenario says itself what fails it; a URL that never answered well was not measured.
+    if !is_scenario && all.requests() == all.errors() {
+        failures.push("no request succeeded".to_owned());
+    }
+    failures.extend(missed(&findings));
     RunReport {
         schema: RUN_SCHEMA,
         passed: failures.is_empty(),
         failures,
-        score: None,
+        is_script_broken,
+        score: scored.score,
+        score_breakdown: scored.breakdown,
+        phases: scenario::phases(plan, outcome),
+        users: UsersReport {
+            most: outcome
+                .series
+                .iter()
+                .map(|point| point.users)
+                .max()
+                .unwrap_or(0),
+        },
+        checks: scenario::checks(outcome),
         interrupted: outcome.interrupted,
         asked,
         started_unix_us: outcome.started_unix_us,
@@ -229,6 +284,8 @@ fn step_reports(steps: &[String], outcome: &Outcome) -> Vec<StepReport> {
     steps
         .iter()
         .zip(&outcome.totals.all.steps)
+        // A scenario's steps of other phases were not measured.
+        .filter(|(_, tally)| steps.len() == 1 || tally.requests > 0)
         .map(|(name, tally)| StepReport {
             name: name.clone(),
             requests: tally.requests,
@@ -322,19 +379,12 @@ fn judge_thresholds(
     thresholds.iter().map(judge).collect()
 }
 
-fn failures(outcome: &Outcome, findings: &[Finding]) -> Vec<String> {
-    let all = &outcome.totals.all;
-    let mut failures = Vec::new();
-    if all.requests() == all.errors() {
-        failures.push("no request succeeded".to_owned());
-    }
-    for finding in findings.iter().filter(|finding| !finding.passed) {
-        failures.push(match &finding.actual {
-            Some(actual) => format!("threshold {} missed: {actual}", finding.threshold),
-            None => format!("threshold {} saw no sample", finding.threshold),
-        });
-    }
-    failures
+fn missed(findings: &[Finding]) -> impl Iterator<Item = String> {
+    let missed = findings.iter().filter(|finding| !finding.passed);
+    missed.map(|finding| match &finding.actual {
+        Some(actual) => format!("threshold {} missed: {actual}", finding.threshold),
+        None => format!("threshold {} saw no sample", finding.threshold),
+    })
 }
 
 /// Write the report.

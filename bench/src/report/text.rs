@@ -13,6 +13,18 @@ pub(super) fn render(report: &RunReport, style: TableStyle, out: &mut dyn Write)
     out.write_all(counts(report).render(style).as_bytes())?;
     writeln!(out)?;
     out.write_all(latencies(report).render(style).as_bytes())?;
+    if !report.score_breakdown.is_empty() {
+        section("score", style, out)?;
+        out.write_all(score(report).render(style).as_bytes())?;
+    }
+    if report.asked.scenario.is_some() {
+        section("phases", style, out)?;
+        out.write_all(phases(report).render(style).as_bytes())?;
+    }
+    if !report.checks.is_empty() {
+        section("checks", style, out)?;
+        out.write_all(checks(report).render(style).as_bytes())?;
+    }
     if report.steps.len() > 1 {
         section("steps", style, out)?;
         out.write_all(steps(report).render(style).as_bytes())?;
@@ -37,11 +49,15 @@ fn section(name: &str, style: TableStyle, out: &mut dyn Write) -> io::Result<()>
 
 fn heading(report: &RunReport, style: TableStyle, out: &mut dyn Write) -> io::Result<()> {
     let asked = &report.asked;
-    let load = match asked.rate {
-        Some(rate) => format!("{rate}/s over up to {} connections", asked.connections),
-        None => format!("{} connections", asked.connections),
+    let load = match (&asked.scenario, asked.rate) {
+        (Some(_), _) => format!("up to {} users", report.users.most),
+        (None, Some(rate)) => format!("{rate}/s over up to {} connections", asked.connections),
+        (None, None) => format!("{} connections", asked.connections),
     };
-    let request = printable(&format!("{} {}", asked.method, asked.url));
+    let request = match &asked.scenario {
+        Some(folder) => printable(&format!("{folder} against {}", asked.url)),
+        None => printable(&format!("{} {}", asked.method, asked.url)),
+    };
     let stopped = if report.interrupted {
         ", stopped early"
     } else {
@@ -138,6 +154,79 @@ fn latencies(report: &RunReport) -> Table {
         us(lag.max),
         none(),
     ]);
+    table
+}
+
+fn score(report: &RunReport) -> Table {
+    let mut table = Table::new([
+        ("", Align::Left),
+        ("count", Align::Right),
+        ("points", Align::Right),
+        ("factor", Align::Right),
+        ("sum", Align::Right),
+    ]);
+    for line in &report.score_breakdown {
+        let per = if line.per > 1 {
+            format!("{}/{}", line.points, line.per)
+        } else {
+            line.points.to_string()
+        };
+        table.row([
+            line.name.clone(),
+            format_count(line.count),
+            per,
+            if line.factor == 1.0 {
+                String::new()
+            } else {
+                format!("x {}", line.factor)
+            },
+            line.subtotal.to_string(),
+        ]);
+    }
+    let total = report.score.unwrap_or_default().to_string();
+    let none = String::new;
+    table.row(["score".to_owned(), none(), none(), none(), total]);
+    table
+}
+
+fn phases(report: &RunReport) -> Table {
+    let mut table = Table::new([
+        ("phase", Align::Left),
+        ("result", Align::Left),
+        ("time", Align::Right),
+        ("requests", Align::Right),
+        ("errors", Align::Right),
+        ("timeouts", Align::Right),
+    ]);
+    for phase in &report.phases {
+        table.row([
+            phase.name.clone(),
+            phase.result.to_owned(),
+            format!("{:.2} s", phase.duration_s),
+            format_count(phase.requests),
+            format_count(phase.errors),
+            format_count(phase.timeouts),
+        ]);
+    }
+    table
+}
+
+fn checks(report: &RunReport) -> Table {
+    let mut table = Table::new([
+        ("check", Align::Left),
+        ("passed", Align::Right),
+        ("failed", Align::Right),
+        ("first failure", Align::Left),
+    ]);
+    for check in &report.checks {
+        let sample = check.sample.as_ref();
+        table.row([
+            check.name.clone(),
+            format_count(check.passed),
+            format_count(check.failed),
+            sample.map_or_else(String::new, |sample| sample.detail.clone()),
+        ]);
+    }
     table
 }
 

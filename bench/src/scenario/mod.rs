@@ -9,6 +9,7 @@
 //! | `route` | patterns for paths, and names for paths with ids in them |
 //! | `plan` | a scenario to what the engine runs |
 //! | `script` | the script's users, on the engine |
+//! | `types` | definitions for editors |
 //! | `error` | a file, a line and what is wrong there |
 
 pub mod error;
@@ -23,6 +24,7 @@ pub mod script;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod types;
 mod users;
 
 pub use error::ScenarioError;

@@ -153,6 +153,11 @@ impl ScriptRun {
         self.schema.as_ref()
     }
 
+    /// What a counter of the script is at.
+    pub fn counter(&self, name: &str) -> f64 {
+        self.shared.add(name, 0.0)
+    }
+
     /// The signals that the plan listens to, by number.
     pub fn signals(&self) -> &[String] {
         &self.signals
