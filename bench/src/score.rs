@@ -259,12 +259,7 @@ pub fn judge(
     if let Some(most) = rules.score_at_most
         && score.total <= most.value()
     {
-        let how = if score.total < most.value() {
-            "less than"
-        } else {
-            "no more than"
-        };
-        reasons.push(format!("a score of {}, {how} {most}", score.total));
+        reasons.push(format!("a score of {}, not more than {most}", score.total));
     }
     reasons
 }
@@ -372,14 +367,14 @@ mod tests {
         check([1_000, 0, 0, 0], 0, &[], &[]);
         check([1_000, 0, 0, 0], 100, &[], &[]);
         check([1_000, 0, 0, 0], 101, &[], &["101 errors, more than 100"]);
-        check([0, 0, 0, 0], 0, &[], &["a score of 0, no more than 0"]);
-        check([1, 0, 0, 0], 1, &[], &["a score of -40, less than 0"]);
-        check([5, 0, 0, 0], 1, &[], &["a score of 0, no more than 0"]);
+        check([0, 0, 0, 0], 0, &[], &["a score of 0, not more than 0"]);
+        check([1, 0, 0, 0], 1, &[], &["a score of -40, not more than 0"]);
+        check([5, 0, 0, 0], 1, &[], &["a score of 0, not more than 0"]);
         check([1, 0, 0, 0], 0, &["a job is lost"], &["a job is lost"]);
         let all = [
             "a job is lost",
             "101 errors, more than 100",
-            "a score of -5050, less than 0",
+            "a score of -5050, not more than 0",
         ];
         check([0, 0, 0, 0], 101, &["a job is lost"], &all);
     }

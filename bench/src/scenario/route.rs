@@ -156,54 +156,75 @@ impl RoutePattern {
 /// with letters of both cases or four digits.
 pub fn route_of(path: &str, out: &mut String) {
     out.clear();
-    let mut rest = path;
-    loop {
-        let end = memchr::memchr(b'/', rest.as_bytes()).unwrap_or(rest.len());
-        let segment = &rest[..end];
-        out.push_str(if is_id(segment.as_bytes()) {
-            ":id"
+    let mut start = 0;
+    let (mut classes, mut digits) = (0, 0);
+    for (at, byte) in path.bytes().enumerate() {
+        let class = CLASSES[usize::from(byte)];
+        if class == SLASH {
+            push_segment(&path[start..at], classes, digits, out);
+            out.push('/');
+            start = at + 1;
+            (classes, digits) = (0, 0);
         } else {
-            segment
-        });
-        if end == rest.len() {
-            return;
+            classes |= class;
+            digits += usize::from(class == DIGIT);
         }
-        out.push('/');
-        rest = &rest[end + 1..];
+    }
+    push_segment(&path[start..], classes, digits, out);
+}
+
+fn push_segment(segment: &str, classes: u8, digits: usize, out: &mut String) {
+    if is_id(segment.as_bytes(), classes, digits) {
+        out.push_str(":id");
+    } else {
+        out.push_str(segment);
     }
 }
 
-/// Whether a segment looks like an id.
-fn is_id(segment: &[u8]) -> bool {
-    let (mut digits, mut hex, mut upper, mut lower, mut joints) = (0, 0, 0, 0, 0);
-    for byte in segment {
-        match byte {
-            b'0'..=b'9' => digits += 1,
-            b'a'..=b'f' => {
-                hex += 1;
-                lower += 1;
-            }
-            b'A'..=b'F' => {
-                hex += 1;
-                upper += 1;
-            }
-            b'a'..=b'z' => lower += 1,
-            b'A'..=b'Z' => upper += 1,
-            b'-' | b'_' => joints += 1,
-            _ => return false,
-        }
+const DIGIT: u8 = 1;
+/// `a` to `f`, and `A` to `F`.
+const LOWER_HEX: u8 = 2;
+const UPPER_HEX: u8 = 4;
+/// The other letters.
+const LOWER: u8 = 8;
+const UPPER: u8 = 16;
+/// `-` and `_`.
+const JOINT: u8 = 32;
+const OTHER: u8 = 64;
+const SLASH: u8 = 128;
+
+/// What kind of byte each is: this is done for every request.
+const CLASSES: [u8; 256] = {
+    let mut classes = [OTHER; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b'0'..=b'9' => DIGIT,
+            b'a'..=b'f' => LOWER_HEX,
+            b'A'..=b'F' => UPPER_HEX,
+            b'g'..=b'z' => LOWER,
+            b'G'..=b'Z' => UPPER,
+            b'-' | b'_' => JOINT,
+            b'/' => SLASH,
+            _ => OTHER,
+        };
+        byte += 1;
     }
-    let len = segment.len();
-    if digits == 0 {
+    classes
+};
+
+/// Whether a segment looks like an id, given the classes of its bytes and how many digits it has.
+fn is_id(segment: &[u8], classes: u8, digits: usize) -> bool {
+    let has = |class: u8| classes & class != 0;
+    if !has(DIGIT) || has(OTHER) {
         // No digit, no id, but for a UUID that happens to have none.
         return is_uuid(segment);
     }
-    digits == len
-        || (len >= 8 && digits + hex == len)
-        || is_uuid(segment)
-        || (len >= 20
-            && digits + upper + lower + joints == len
-            && ((upper > 0 && lower > 0) || digits >= 4))
+    if !has(LOWER | UPPER | JOINT) {
+        return classes == DIGIT || segment.len() >= 8;
+    }
+    let both_cases = has(LOWER | LOWER_HEX) && has(UPPER | UPPER_HEX);
+    is_uuid(segment) || (segment.len() >= 20 && (both_cases || digits >= 4))
 }
 
 /// `8-4-4-4-12` hexadecimal digits.

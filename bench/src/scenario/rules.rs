@@ -89,7 +89,7 @@ fn bonus(table: &Table<'_>, rules: &ScoreRules) -> Result<Bonus> {
         Some(item) => {
             let mut applies = vec![false; rules.tags.len()];
             for (item, name) in item.strings(MAX_TAGS, "[\"job_finished\"]")? {
-                applies[tag(rules, &item, name)?] = true;
+                applies[tag(rules, name).map_err(|fault| item.error(fault))?] = true;
             }
             applies
         }
@@ -121,8 +121,8 @@ fn bonus(table: &Table<'_>, rules: &ScoreRules) -> Result<Bonus> {
     })
 }
 
-/// The index of a tag that `item` names.
-pub(super) fn tag(rules: &ScoreRules, item: &Item<'_>, name: &str) -> Result<usize> {
+/// The index of a tag, or what to say when there is none of that name.
+pub(super) fn tag(rules: &ScoreRules, name: &str) -> std::result::Result<usize, String> {
     rules.tag(name).ok_or_else(|| {
         let names = || rules.tags.iter().map(|tag| &*tag.name);
         let remedy = match nearest(name, names()) {
@@ -130,10 +130,7 @@ pub(super) fn tag(rules: &ScoreRules, item: &Item<'_>, name: &str) -> Result<usi
             None if rules.tags.is_empty() => "write it there with its points".to_owned(),
             None => format!("write it there with its points, or use {}", listed(names())),
         };
-        item.error(format_args!(
-            "[score] has no tag `{}`; {remedy}",
-            name.escape_debug()
-        ))
+        format!("[score] has no tag `{}`; {remedy}", name.escape_debug())
     })
 }
 

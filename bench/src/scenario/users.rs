@@ -126,7 +126,7 @@ fn feedback(
     let mut on_score = Vec::new();
     if let Some(tags) = table.table("on_score", "on_score = { TAG = 1 }")? {
         for item in tags.items() {
-            let tag = rules::tag(score, &item, item.named("a tag")?)?;
+            let tag = rules::tag(score, item.key).map_err(|fault| item.key_error(fault))?;
             on_score.push((tag, item.integer(-most, most)?));
         }
     }

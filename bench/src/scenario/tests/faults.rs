@@ -447,11 +447,11 @@ fn faults_of_growth_and_score_are_told() {
     };
     grow(
         "on_score = { won = 1 }",
-        "6:20: [score] has no tag `won`; did you mean `win`?",
+        "6:14: [score] has no tag `won`; did you mean `win`?",
     );
     grow(
         "on_score = { zebra = 1 }",
-        "6:22: [score] has no tag `zebra`; write it there with its points, or use `win`",
+        "6:14: [score] has no tag `zebra`; write it there with its points, or use `win`",
     );
     grow(
         "on_score = { win = 1 }\nusers = 5\nat_most = 4",
