@@ -135,9 +135,14 @@ impl Reply {
             let view = message::view(&host.kinds, message, &self.bytes, self.head_len);
             return Ok(Value::UserData(lua.create_userdata(view)?));
         }
-        let is_json = header_values(self.head(), "content-type").next();
-        if is_json.is_some_and(|value| memchr::memmem::find(value, b"json").is_some()) {
+        let media_type = header_values(self.head(), "content-type").next();
+        let media_type = media_type.unwrap_or_default();
+        if memchr::memmem::find(media_type, b"json").is_some() {
             return self.json(lua, host);
+        }
+        let protobuf = host.run.content_type.as_ref();
+        if protobuf.is_some_and(|protobuf| media_type.starts_with(protobuf.as_bytes())) {
+            return Ok(Value::UserData(lua.create_userdata(Untyped)?));
         }
         Ok(Value::String(lua.create_string(self.body())?))
     }
@@ -232,6 +237,20 @@ pub(super) fn message_type(data: AnyUserData) -> Result<Message> {
         .borrow::<MessageType>()
         .map_err(|_| Error::runtime("this is no message type; give one such as P.LoginResponse"))?;
     Ok(kind.message().clone())
+}
+
+/// A protobuf body of which nothing says what message it is.
+struct Untyped;
+
+impl UserData for Untyped {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_meta_method(MetaMethod::Index, |_, _, name: String| -> Result<Value> {
+            Err(Error::runtime(format!(
+                "`{name}` cannot be read: the reply's Content-Type names no message type; \
+                 write reply:ok(P.TYPE), or {{ reply = P.TYPE }} in the call's options"
+            )))
+        });
+    }
 }
 
 impl UserData for Reply {

@@ -205,8 +205,18 @@ impl ScriptUser {
 
     /// Begin the function from its start, as a visitor that nobody knows.
     fn begin(&mut self, vm: &Vm, cx: &mut Cx<'_>) {
+        // Nobody knows the visitor, but its connections may as well be those of the last one: a
+        // new one each time would use up the ports of this machine.
+        let pool = self
+            .own
+            .clients
+            .first_mut()
+            .and_then(|client| client.pool.take());
         self.close_clients(cx);
-        self.own.clients.push(Client::default());
+        self.own.clients.push(Client {
+            pool,
+            ..Client::default()
+        });
         self.own.last_step = cx.step(SCRIPT_STEP);
         self.iteration += 1;
         self.main = Main::Running;
