@@ -11,7 +11,6 @@ mod sqlite;
 mod value;
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use thiserror::Error;
 
@@ -52,9 +51,6 @@ impl From<mysql_async::Error> for DbError {
         mysql::error(cause)
     }
 }
-
-/// How long a statement waits for another process's lock.
-const BUSY: Duration = Duration::from_secs(20);
 
 /// A database, and its pool of connections.
 #[derive(Debug)]

@@ -12,13 +12,18 @@ use std::time::{Duration, Instant};
 use rusqlite::{CachedStatement, Connection, ErrorCode, StatementStatus};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::DbError;
 use super::value::{Answer, Row, Value};
-use super::{BUSY, DbError};
 use crate::clock;
 use crate::log::slow::{SlowLog, Statement};
 
 /// Statements that a connection keeps prepared.
 const PREPARED: usize = 256;
+
+/// How long a statement waits for another process's lock.
+const BUSY: Duration = Duration::from_secs(20);
+/// How often it tries to get it.
+const TRY_AGAIN: Duration = Duration::from_micros(300);
 
 /// What a connection's thread is asked to do.
 enum Ask {
@@ -118,13 +123,22 @@ impl Group {
 
 fn connect(path: &Path) -> Result<Connection, DbError> {
     let connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY)?;
+    connection.busy_handler(Some(wait_for_lock))?;
     connection.set_prepared_statement_cache_capacity(PREPARED);
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A power failure may cost the last commits, and never more: this is a sample.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "cache_size", -65_536)?;
     Ok(connection)
+}
+
+/// Wait for another process's lock, for the `tries`th time.
+///
+/// SQLite's own waiting grows to a tenth of a second a try. A process that writes all the time
+/// leaves the lock free for some microseconds only, and another one would hardly ever meet them.
+fn wait_for_lock(tries: i32) -> bool {
+    std::thread::sleep(TRY_AGAIN);
+    u32::try_from(tries).is_ok_and(|tries| TRY_AGAIN * tries < BUSY)
 }
 
 /// A connection, for as long as it is held.

@@ -95,7 +95,7 @@ fn enqueue(mut leader: Visitor, left: &AtomicUsize) {
             Err(refused) => assert_eq!(refused, (403, "job_already_waiting".to_owned())),
         }
         assert!(left.load(Ordering::Relaxed) > 0 || mine == JOBS / TEAMS);
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }
 
