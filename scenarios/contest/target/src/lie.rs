@@ -82,9 +82,9 @@ impl Lies {
         self.stale.then_some(Duration::from_secs(5))
     }
 
-    /// How much longer a dashboard takes.
-    pub(crate) fn delay(self) -> Duration {
-        Duration::from_secs(if self.slow { 3 } else { 0 })
+    /// How much longer a dashboard takes, if it does.
+    pub(crate) fn delay(self) -> Option<Duration> {
+        self.slow.then_some(Duration::from_secs(3))
     }
 
     /// Spoil a leaderboard.

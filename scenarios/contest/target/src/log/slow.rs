@@ -12,9 +12,13 @@ use super::writer::Writer;
 use crate::clock;
 
 /// What a server writes at its start.
-const HEAD: &str = "contest-target, Version: 0.1.0 (SQLite). started with:\n\
-    Tcp port: 0  Unix socket: \n\
-    Time                 Id Command    Argument\n";
+const HEAD: &str = concat!(
+    "contest-target, Version: ",
+    env!("CARGO_PKG_VERSION"),
+    " (SQLite). started with:\n",
+    "Tcp port: 0  Unix socket: \n",
+    "Time                 Id Command    Argument\n",
+);
 
 /// A statement that was run.
 #[derive(Debug)]

@@ -15,7 +15,9 @@ pub(crate) async fn members(call: &Call) -> Result<Success, Failure> {
 
 /// `GET /api/audience/dashboard`
 pub(crate) async fn audience(call: &Call) -> Result<Success, Failure> {
-    tokio::time::sleep(call.app.options.lies.delay()).await;
+    if let Some(delay) = call.app.options.lies.delay() {
+        tokio::time::sleep(delay).await;
+    }
     let app = Arc::clone(&call.app);
     let body = app.board.show(call).await?;
     Ok(Success::encoded::<DashboardResponse>(body))

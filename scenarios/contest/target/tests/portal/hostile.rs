@@ -1,6 +1,6 @@
 //! Requests that nobody should send.
 
-use contest_target::Options;
+use contest_target::{Options, Role};
 
 use crate::client::{PROTOBUF, parse, raw, send};
 use crate::server::Server;
@@ -160,4 +160,22 @@ fn bytes_that_are_no_request_end_their_connection_only() {
     let address = server.address;
     let _ = std::thread::spawn(move || raw(address, long.as_bytes())).join();
     assert_eq!(send(server.address, "GET", "/", &[], b"").status, 200);
+}
+
+#[test]
+fn a_database_that_fails_is_our_fault() {
+    // Nobody has made the tables.
+    let server = Server::start(Options {
+        role: Role::Api,
+        ..Options::default()
+    });
+    let headers = [("Content-Type", PROTOBUF)];
+    let reply = send(
+        server.address,
+        "POST",
+        "/worker/jobs/receive",
+        &headers,
+        b"",
+    );
+    assert_eq!((reply.status, reply.error().as_str()), (500, "internal"));
 }
