@@ -87,6 +87,13 @@ pub struct Outcome {
     pub interrupted: bool,
 }
 
+impl Outcome {
+    /// Whether a phase that counts was begun.
+    pub fn was_measured(&self) -> bool {
+        !self.totals.threads.is_empty() && self.totals.threads.iter().any(|used| used.wall_ns > 0)
+    }
+}
+
 /// Do the run, calling `watch` with every second that is complete.
 ///
 /// # Errors
@@ -160,10 +167,9 @@ fn started_at(plan: &Plan, totals: &Totals) -> Nanos {
 /// How long requests were sent in the measured phases, in seconds.
 fn sending_s(plan: &Plan, totals: &Totals) -> f64 {
     let phases = plan.phases.iter().zip(&totals.phases);
-    let planned: f64 = phases
+    let planned = phases
         .filter(|(phase, totals)| phase.measured && totals.began)
-        .map(|(phase, _)| phase.duration.as_secs_f64())
-        .sum();
+        .fold(0.0, |sum, (phase, _)| sum + phase.duration.as_secs_f64());
     // The longest shard tells how long was sent when the run was stopped early.
     let walls = totals.threads.iter().map(|used| used.wall_ns);
     let sent_for = walls.max().unwrap_or(0) as f64 / 1e9;

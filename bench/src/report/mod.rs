@@ -208,7 +208,13 @@ pub fn report(
     let steps = outcome.steps.as_slice();
     let all = &outcome.totals.all;
     let (latency, service) = all.distributions();
-    let Verdict { limit, evidence } = verdict::judge(&outcome.totals, asked.rate);
+    let Verdict {
+        limit,
+        mut evidence,
+    } = verdict::judge(&outcome.totals, asked.rate);
+    if !outcome.was_measured() {
+        evidence = vec!["the run ended before anything was measured".to_owned()];
+    }
     let findings = judge_thresholds(steps, outcome, thresholds, &latency, &service);
     let is_script_broken = scenario::is_script_broken(outcome);
     let is_scenario = scored.is_some();

@@ -79,7 +79,11 @@ impl Scoring {
     pub(super) fn judge(&self, outcome: &Outcome) -> Scored {
         let score = self.whole(&outcome.totals);
         let counts = self.counts(&outcome.totals);
-        let failures = score::judge(&self.scenario.fail, &score, &counts, &[]);
+        // A run that never came to its load failed for other reasons than its score.
+        let failures = match outcome.was_measured() {
+            true => score::judge(&self.scenario.fail, &score, &counts, &[]),
+            false => Vec::new(),
+        };
         // A scenario without points has no score to tell.
         let has_points = !self.scenario.score.tags.is_empty();
         Scored {

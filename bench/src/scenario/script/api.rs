@@ -297,6 +297,19 @@ const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 fn clients(lua: &Lua, host: &Rc<Host>, private: &Table) -> Result<()> {
     function!(lua, host, private, "now", |_lua, host, () as ()| Ok(host.now.get() as f64 / 1e9));
     private.raw_set("must", lua.globals().get::<Value>("must")?)?;
+    function!(lua, host, private, "caught", |_lua, host, error as Value| {
+        let Value::Error(error) = error else {
+            return Ok(false);
+        };
+        match Flow::of(&error) {
+            Some(Flow::Failure(detail)) => {
+                host.fault(Fault::new(FaultKind::Check, detail.clone()));
+                Ok(true)
+            }
+            Some(Flow::Counted(_)) => Ok(true),
+            _ => Ok(false),
+        }
+    });
     function!(lua, host, private, "seconds", |_lua, _host, time as Value| {
         Ok(duration(&time, "a time")?.as_secs_f64())
     });

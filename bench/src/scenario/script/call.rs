@@ -315,13 +315,14 @@ fn step_of(vm: &Vm, cx: &mut Cx<'_>, asked: &Asked<'_>) -> StepId {
             return cx.step(name);
         }
     }
-    let mut name = vm.route.take();
+    let (mut route, mut name) = vm.route.take();
+    route_of(asked.route, &mut route);
     name.clear();
     name.push_str(asked.method);
     name.push(' ');
-    route_of(asked.route, &mut name);
+    name.push_str(&route);
     let step = cx.step(&name);
-    vm.route.set(name);
+    vm.route.set((route, name));
     step
 }
 
@@ -470,9 +471,12 @@ fn shown_reply(host: &Host, reply: &Reply) -> String {
         }
         None => {
             let cut = &body[..body.len().min(1_000)];
-            shown.push_str(
-                &String::from_utf8_lossy(cut).replace(|c: char| c.is_control() && c != '\n', "."),
-            );
+            match std::str::from_utf8(cut) {
+                Ok(text) if !text.contains(|c: char| c.is_control() && !c.is_whitespace()) => {
+                    shown.push_str(text);
+                }
+                _ => shown.push_str(&cut.escape_ascii().to_string()),
+            }
         }
     }
     shown

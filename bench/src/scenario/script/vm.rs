@@ -151,8 +151,8 @@ pub(super) struct Vm {
     pub(super) locate: Function,
     /// Memory that requests are written in.
     pub(super) request: Cell<Vec<u8>>,
-    /// Memory that names of routes are written in.
-    pub(super) route: Cell<String>,
+    /// Memory that routes and names of steps are written in.
+    pub(super) route: Cell<(String, String)>,
     /// The last Content-Type, and the message type it names.
     pub(super) last_type: RefCell<Option<(Box<[u8]>, Option<Message>)>>,
     /// Bytes of replies that the collector has not been told of.
