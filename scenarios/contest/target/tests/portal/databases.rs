@@ -4,8 +4,8 @@ use contest_target::{Location, Options};
 
 use crate::client::{Visitor, send};
 use crate::flow;
+use crate::in_process::Server;
 use crate::mariadb::MariaDb;
-use crate::server::Server;
 
 const FIXES: [&str; 5] = ["none", "index", "nplus1", "cache", "all"];
 

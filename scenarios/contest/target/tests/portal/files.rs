@@ -3,7 +3,7 @@
 use contest_target::Options;
 
 use crate::client::send;
-use crate::server::Server;
+use crate::in_process::Server;
 
 #[test]
 fn files_are_served_and_revalidated() {

@@ -3,7 +3,7 @@
 use contest_target::{Options, Role};
 
 use crate::client::{PROTOBUF, parse, raw, send};
-use crate::server::Server;
+use crate::in_process::Server;
 
 #[test]
 fn what_is_no_protobuf_is_refused_without_a_body() {

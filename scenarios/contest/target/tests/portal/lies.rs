@@ -5,7 +5,7 @@ use contest_target::messages::*;
 use contest_target::{Lies, Options};
 
 use crate::client::{PROTOBUF, Visitor, send};
-use crate::server::Server;
+use crate::in_process::Server;
 
 fn server(lie: &str) -> Server {
     let lies: Lies = lie.parse().unwrap();

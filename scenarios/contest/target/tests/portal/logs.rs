@@ -7,7 +7,7 @@ use contest_target::messages::*;
 use contest_target::{Fixes, Options};
 
 use crate::client::{PROTOBUF, Visitor, raw, send};
-use crate::server::Server;
+use crate::in_process::Server;
 
 /// Method, path, headers, body, and the status of the reply.
 type Request<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a [u8], u16);

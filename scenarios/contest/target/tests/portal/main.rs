@@ -3,6 +3,8 @@
 
 #[path = "../support/client.rs"]
 mod client;
+#[path = "../support/in_process.rs"]
+mod in_process;
 #[path = "../support/mariadb.rs"]
 #[allow(dead_code)]
 mod mariadb;

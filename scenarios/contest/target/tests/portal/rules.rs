@@ -7,7 +7,7 @@ use contest_target::{Location, Options};
 use prost::Message;
 
 use crate::client::{PROTOBUF, Visitor, send};
-use crate::server::Server;
+use crate::in_process::Server;
 
 #[test]
 fn rules_hold_on_sqlite() {
