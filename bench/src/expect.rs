@@ -121,6 +121,7 @@ mod tests {
             tag: 0,
             status,
             head: b"",
+            whole: None,
             body,
             body_bytes: body.len() as u64,
             timing: Timing {

@@ -1,5 +1,6 @@
 # Sourced by the benchmarks: one nginx worker on a free port, on the first CPU where there are two,
 # that answers GET and POST to $url with a protobuf message of about 300 bytes.
+# $nginx_more is further configuration of its server.
 # Sets work, url, nginx and pin_client, and takes everything down at exit.
 
 PATH="$PATH:/usr/sbin"
@@ -35,7 +36,7 @@ daemon off;
 master_process off;
 pid $work/pid;
 error_log $work/error.log;
-events { worker_connections 4096; }
+events { worker_connections 20000; }
 http {
   access_log off;
   keepalive_requests 1000000000;
@@ -45,6 +46,7 @@ http {
   default_type application/vnd.google.protobuf;
   server {
     listen 127.0.0.1:$port backlog=4096;
+    ${nginx_more:-}
     root $work;
     error_page 405 =200 \$uri;
   }

@@ -843,6 +843,7 @@ impl<'r> Shard<'r> {
                         tag: active.tag,
                         status: reply.status,
                         head: &bytes[reply.head.clone()],
+                        whole: whole(bytes, reply, body),
                         body,
                         body_bytes: reply.body_bytes,
                         timing: active.timing(self.io.now),
@@ -915,4 +916,12 @@ impl<'r> Shard<'r> {
         self.letters.clear();
         self.active_users = 0;
     }
+}
+
+/// Head and body together, where the one follows the other in what was read.
+fn whole<'b>(bytes: &'b [u8], reply: &crate::http1::Reply, body: &[u8]) -> Option<&'b [u8]> {
+    let together = reply.head.end == reply.body.start
+        && body.len() == reply.body.len()
+        && reply.codings.is_identity();
+    together.then(|| &bytes[reply.head.start..reply.body.end])
 }

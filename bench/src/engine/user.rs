@@ -145,6 +145,9 @@ pub struct ReplyView<'a> {
     pub status: u16,
     /// Status line and headers.
     pub head: &'a [u8],
+    /// Head and body where they lie one behind the other, as they do unless the body was
+    /// chunked or compressed.
+    pub whole: Option<&'a [u8]>,
     /// The body, decompressed; empty unless it was wanted.
     pub body: &'a [u8],
     /// Size of the body on the wire in bytes.

@@ -39,14 +39,14 @@ fn make_phase(
     kinds: &mut Kinds,
 ) -> Phase {
     let mut behaviour = |name: &str, function: &str, repeat| {
-        Arc::new(ScriptBehaviour {
+        Arc::new(Arc::new(ScriptBehaviour {
             run: Arc::clone(run),
             phase: number,
             kind: kinds.number(name),
             name: name.to_owned(),
             function: function.to_owned(),
             repeat,
-        })
+        }))
     };
     match &phase.kind {
         PhaseKind::Function {

@@ -21,9 +21,10 @@ pub(super) struct OpenCall {
     pub(super) flow: usize,
     pub(super) flow_serial: u64,
     client: usize,
-    method: Box<str>,
-    /// Path and query.
-    path: Box<str>,
+    /// Method, a space, path and query.
+    what: Rc<str>,
+    /// Where the path begins in it.
+    path_from: usize,
     statuses: Vec<u16>,
     reply: Option<Message>,
     caches: bool,
@@ -136,8 +137,8 @@ impl OpenCall {
             flow,
             flow_serial,
             client,
-            method: method.into(),
-            path: asked.path.into(),
+            what: what(asked.method, asked.path),
+            path_from: asked.method.len() + 1,
             statuses: asked.options.statuses,
             reply: asked.options.reply,
             caches,
@@ -145,8 +146,8 @@ impl OpenCall {
     }
 
     /// Method and path, for messages.
-    pub(super) fn what(&self) -> String {
-        format!("{} {}", self.method, self.path)
+    pub(super) fn what(&self) -> &str {
+        &self.what
     }
 
     /// Make the reply what the script sees.
@@ -162,7 +163,8 @@ impl OpenCall {
     ) -> Result<(Value, Judging)> {
         let host = &vm.host;
         let now_us = cx.unix_us(cx.now());
-        let route = self.path.split('?').next().unwrap_or(&self.path);
+        let path = &self.what[self.path_from..];
+        let route = path.split('?').next().unwrap_or(path);
         let client = own.clients.get_mut(self.client);
         let mut status = view.status;
         let mut stored = None;
@@ -174,12 +176,12 @@ impl OpenCall {
             }
             if let Some(cache) = client.cache.as_mut().filter(|_| self.caches) {
                 if status == 304 {
-                    let entry = cache.refresh(&self.path, view.head, now_us);
+                    let entry = cache.refresh(path, view.head, now_us);
                     stored =
                         entry.map(|entry| (entry.status, Rc::clone(&entry.bytes), entry.head_len));
                 } else {
                     let whole: Rc<[u8]> = [view.head, view.body].concat().into();
-                    cache.store(&self.path, status, &whole, view.head.len(), now_us);
+                    cache.store(path, status, &whole, view.head.len(), now_us);
                 }
             }
         }
@@ -191,12 +193,16 @@ impl OpenCall {
             }
             None => {
                 vm.owe(view.head.len() + view.body.len());
-                (joined(view.head, view.body), view.head.len())
+                let bytes = match view.whole {
+                    Some(whole) => whole.into(),
+                    None => joined(view.head, view.body),
+                };
+                (bytes, view.head.len())
             }
         };
         let mut reply = Reply {
             serial: u64::from(self.tag),
-            what: self.what().into(),
+            what: Rc::clone(&self.what),
             status,
             message: None,
             is_error: false,
@@ -224,6 +230,15 @@ impl OpenCall {
         let reply = vm.lua.create_userdata(reply)?;
         Ok((Value::UserData(reply), judging))
     }
+}
+
+/// Method and path, for messages.
+fn what(method: &str, path: &str) -> Rc<str> {
+    let mut what = String::with_capacity(method.len() + 1 + path.len());
+    what.push_str(method);
+    what.push(' ');
+    what.push_str(path);
+    what.into()
 }
 
 fn joined(head: &[u8], body: &[u8]) -> Rc<[u8]> {
@@ -334,7 +349,7 @@ fn from_cache(vm: &Vm, own: &Own, client: usize, asked: &Asked<'_>, now_us: i64)
     };
     let mut reply = Reply {
         serial: u64::MAX,
-        what: format!("{} {}", asked.method, asked.path).into(),
+        what: what(asked.method, asked.path),
         status: entry.status,
         bytes: Rc::clone(&entry.bytes),
         head_len: entry.head_len,

@@ -18,7 +18,7 @@ pub(super) struct Client {
     pub(super) pool: Option<ClientId>,
     pub(super) jar: Jar,
     /// None unless the script asked for one.
-    pub(super) cache: Option<Cache>,
+    pub(super) cache: Option<Box<Cache>>,
     pub(super) user_agent: Option<Box<str>>,
 }
 
@@ -36,7 +36,7 @@ impl Client {
             let (name, value) = pair?;
             match (&*name, &value) {
                 ("cache", Value::Boolean(cache)) => {
-                    client.cache = cache.then(Cache::default);
+                    client.cache = cache.then(Box::default);
                 }
                 ("user_agent", Value::String(text)) => {
                     let text = text.to_str()?;

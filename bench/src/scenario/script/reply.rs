@@ -11,7 +11,7 @@ use super::flow::Flow;
 use super::message::{self, MessageType};
 use super::plain::Plain;
 use super::request::whole_number;
-use super::vm::{Host, host};
+use super::vm::{Host, Unlimited, host};
 use crate::engine::{Fault, FaultKind, StepId, Timing};
 use crate::http1::header_values;
 
@@ -48,7 +48,7 @@ impl Judging {
 pub(super) struct Reply {
     pub(super) serial: u64,
     /// Method and path, for messages.
-    pub(super) what: Box<str>,
+    pub(super) what: Rc<str>,
     pub(super) status: u16,
     /// Head and body.
     pub(super) bytes: Rc<[u8]>,
@@ -133,6 +133,7 @@ impl Reply {
                 return Err(self.fail(host, Fault::new(FaultKind::BadMessage, detail)));
             }
             let view = message::view(&host.kinds, message, &self.bytes, self.head_len);
+            let _unlimited = Unlimited::new(lua);
             return Ok(Value::UserData(lua.create_userdata(view)?));
         }
         let media_type = header_values(self.head(), "content-type").next();

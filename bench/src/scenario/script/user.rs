@@ -56,12 +56,12 @@ pub struct ScriptBehaviour {
 /// A shard's interpreter, made for the first user.
 struct ShardVm(std::result::Result<Vm, String>);
 
-impl Behaviour for ScriptBehaviour {
+impl Behaviour for Arc<ScriptBehaviour> {
     fn user(&self, local: &mut Local) -> Box<dyn User> {
         let shard =
             local.get_or_make(|| ShardVm(Vm::new(&self.run).map_err(|error| message_of(&error))));
         Box::new(ScriptUser {
-            behaviour: self.clone(),
+            behaviour: Arc::clone(self),
             shard,
             own: Own::default(),
             flows: Vec::new(),
@@ -98,11 +98,7 @@ enum Wait {
     Pause {
         until: Nanos,
     },
-    Parallel {
-        left: usize,
-        results: Vec<Value>,
-        error: Option<Error>,
-    },
+    Parallel(Box<Joining>),
     Within {
         child: usize,
         until: Nanos,
@@ -119,6 +115,14 @@ enum Wait {
     },
 }
 
+/// What became of the flows that another one waits for.
+#[derive(Debug)]
+struct Joining {
+    left: usize,
+    results: Vec<Value>,
+    error: Option<Error>,
+}
+
 /// One coroutine.
 #[derive(Debug)]
 struct FlowState {
@@ -130,9 +134,12 @@ struct FlowState {
     wait: Wait,
 }
 
+/// Flows that may go on: place, serial number, and what they are resumed with.
+pub(super) type Ready = VecDeque<(usize, u64, Resume)>;
+
 /// What a flow is resumed with.
 #[derive(Debug)]
-enum Resume {
+pub(super) enum Resume {
     With(MultiValue),
     /// With a reply that has not been counted.
     Reply(Value, Box<Judging>),
@@ -140,13 +147,13 @@ enum Resume {
 }
 
 struct ScriptUser {
-    behaviour: ScriptBehaviour,
+    behaviour: Arc<ScriptBehaviour>,
     shard: Rc<ShardVm>,
     own: Own,
     /// The first is the user's function.
     flows: Vec<Option<FlowState>>,
-    ready: VecDeque<(usize, u64, Resume)>,
-    calls: Vec<OpenCall>,
+    ready: Ready,
+    calls: Vec<Box<OpenCall>>,
     serial: u64,
     iteration: u64,
     /// Iterations that failed one after the other.
@@ -168,6 +175,8 @@ impl User for ScriptUser {
                 return Next::Done;
             }
         };
+        // Nothing is ready between two resumes, so the list need not be every user's own.
+        self.ready = vm.ready.take();
         match wake {
             Wake::Start { number, .. } => {
                 self.settle_in(number);
@@ -180,6 +189,8 @@ impl User for ScriptUser {
             Wake::Letter(token) => self.letter(vm, cx, token),
         }
         self.run(vm, cx);
+        self.ready.clear();
+        vm.ready.set(std::mem::take(&mut self.ready));
         self.next(cx)
     }
 }
@@ -213,6 +224,7 @@ impl ScriptUser {
             .first_mut()
             .and_then(|client| client.pool.take());
         self.close_clients(cx);
+        self.own.clients.reserve_exact(1);
         self.own.clients.push(Client {
             pool,
             ..Client::default()
@@ -319,6 +331,8 @@ impl ScriptUser {
             wait: Wait::Turn,
         };
         if place == self.flows.len() {
+            // Most users have one flow.
+            self.flows.reserve_exact(1);
             self.flows.push(Some(state));
         } else {
             self.flows[place] = Some(state);
@@ -370,6 +384,7 @@ impl ScriptUser {
         let thread = flow.thread.clone();
         self.lend(vm, cx);
         vm.host.begin();
+        vm.limit_memory();
         let outcome: Result<Yielded> = match resume {
             Resume::With(values) => thread.resume(values),
             Resume::Raise(error) => thread.resume_error(error),
@@ -378,6 +393,7 @@ impl ScriptUser {
                 thread.resume(reply)
             }
         };
+        vm.free_memory();
         self.take_back(vm);
         let mut judging = vm.host.judging.borrow_mut().take();
         if let Err(error) = &outcome
@@ -398,8 +414,13 @@ impl ScriptUser {
         }
         self.apply(vm, cx);
         match outcome {
-            Ok(Yielded(0, [result, ..])) => self.finish(vm, cx, place, Ok(result)),
-            Ok(Yielded(what, values)) => {
+            Ok((what, first, second, third, fourth, fifth)) => {
+                let what = super::request::whole_number(&what).unwrap_or(-1);
+                if what == 0 {
+                    self.finish(vm, cx, place, Ok(first));
+                    return;
+                }
+                let values = [first, second, third, fourth, fifth];
                 if let Err(error) = self.wait_for(vm, cx, place, what, values) {
                     self.wake_flow(place, Resume::Raise(self.placed(vm, place, error)));
                 }
@@ -519,7 +540,7 @@ impl ScriptUser {
         let tag = self.serial as u32;
         match OpenCall::start(vm, cx, &mut self.own, (place, flow.serial, tag), values)? {
             Started::Sent(call) => {
-                self.calls.push(*call);
+                self.calls.push(call);
                 if let Some(Some(flow)) = self.flows.get_mut(place) {
                     flow.wait = Wait::Call;
                 }
@@ -554,11 +575,11 @@ impl ScriptUser {
             self.start_flow(vm, body, None, Some((place, at)))?;
         }
         if let Some(Some(flow)) = self.flows.get_mut(place) {
-            flow.wait = Wait::Parallel {
+            flow.wait = Wait::Parallel(Box::new(Joining {
                 left: functions.len(),
                 results: vec![Value::Nil; functions.len()],
                 error: None,
-            };
+            }));
         }
         Ok(())
     }
@@ -641,22 +662,21 @@ impl ScriptUser {
                 Ok(value) => self.wake_with(parent, value),
                 Err(error) => self.wake_flow(parent, Resume::Raise(error)),
             },
-            Wait::Parallel {
-                left,
-                results,
-                error,
-            } => {
-                *left -= 1;
+            Wait::Parallel(joining) => {
+                joining.left -= 1;
                 match result {
-                    Ok(value) => results[at] = value,
-                    Err(cause) => drop(error.get_or_insert(cause)),
+                    Ok(value) => joining.results[at] = value,
+                    Err(cause) => drop(joining.error.get_or_insert(cause)),
                 }
-                if *left > 0 {
+                if joining.left > 0 {
                     return;
                 }
-                let resume = match error.take() {
+                let resume = match joining.error.take() {
                     Some(error) => Resume::Raise(error),
-                    None => Resume::With(std::mem::take(results).into_iter().collect()),
+                    None => {
+                        let results = std::mem::take(&mut joining.results);
+                        Resume::With(results.into_iter().collect())
+                    }
                 };
                 self.wake_flow(parent, resume);
             }
@@ -694,7 +714,7 @@ impl ScriptUser {
         };
         match flow.wait {
             Wait::Within { child, .. } => self.kill(vm, cx, child),
-            Wait::Parallel { .. } => {
+            Wait::Parallel(_) => {
                 for child in 0..self.flows.len() {
                     let is_child = self.flows[child]
                         .as_ref()
@@ -875,7 +895,7 @@ impl FlowState {
                 Some(*until)
             }
             Wait::Signal { until, .. } => *until,
-            Wait::Turn | Wait::Call | Wait::Parallel { .. } => None,
+            Wait::Turn | Wait::Call | Wait::Parallel(_) => None,
         }
     }
 }
@@ -911,19 +931,7 @@ fn text(value: &Value) -> Result<String> {
 }
 
 /// What a flow yielded or returned: a number for what it asks, and what belongs to it.
-struct Yielded(i64, [Value; 5]);
-
-impl mlua::FromLuaMulti for Yielded {
-    fn from_lua_multi(mut values: MultiValue, _: &mlua::Lua) -> Result<Self> {
-        let what = match values.pop_front() {
-            Some(Value::Integer(what)) => what,
-            Some(Value::Number(what)) => what as i64,
-            _ => -1,
-        };
-        let mut next = || values.pop_front().unwrap_or(Value::Nil);
-        Ok(Self(what, [next(), next(), next(), next(), next()]))
-    }
-}
+type Yielded = (Value, Value, Value, Value, Value, Value);
 
 #[cfg(test)]
 mod tests {

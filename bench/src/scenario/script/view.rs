@@ -1,5 +1,6 @@
 //! A message of a reply as scripts see it: fields are read from the wire when they are asked for.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use isukit_proto::{FieldRef, JsonOptions, Value as Field, subslice_range};
@@ -7,7 +8,7 @@ use mlua::{Error, Lua, MetaMethod, Result, UserData, UserDataMethods, Value};
 
 use super::flow::Flow;
 use super::message::{Access, Kind};
-use super::vm::kinds;
+use super::vm::{Unlimited, kinds};
 
 /// The largest integer up to which a double holds every one.
 const EXACT: i64 = 9_007_199_254_740_992;
@@ -62,6 +63,7 @@ impl View {
     fn get(&self, lua: &Lua, name: &[u8]) -> Result<Value> {
         let (field, access) = self.kind.field(name)?;
         let message = &self.kind.message;
+        let _unlimited = Unlimited::new(lua);
         match access {
             Access::Scalar => scalar(lua, &message.get(*field, self.wire()).map_err(broken)?),
             Access::Message(child) => {
@@ -74,16 +76,11 @@ impl View {
                 Ok(Value::UserData(lua.create_userdata(part)?))
             }
             Access::Scalars => self.scalars(lua, *field, name),
-            Access::Messages(child) => {
-                let kind = child.kind(&*kinds(lua)?);
-                let items = message.items(*field, self.wire()).map_err(broken)?;
-                let items = items.iter().map(|item| match item {
-                    Field::Message(part) => self.part(Rc::clone(&kind), part),
-                    _ => Self::new(Rc::clone(&kind), Rc::clone(&self.bytes), 0, 0),
-                });
+            Access::Messages(_) => {
                 let list = List {
-                    name: String::from_utf8_lossy(name).into(),
-                    items: items.collect(),
+                    of: self.clone(),
+                    name: name.into(),
+                    items: OnceCell::new(),
                 };
                 Ok(Value::UserData(lua.create_userdata(list)?))
             }
@@ -220,24 +217,62 @@ impl UserData for View {
 /// The messages of a repeated field.
 #[derive(Debug)]
 struct List {
-    name: Box<str>,
-    items: Vec<View>,
+    of: View,
+    /// Name of the field.
+    name: Box<[u8]>,
+    /// The messages, once one of them was asked for: often only their number is.
+    items: OnceCell<Vec<View>>,
+}
+
+impl List {
+    fn len(&self) -> Result<usize> {
+        if let Some(items) = self.items.get() {
+            return Ok(items.len());
+        }
+        let (field, _) = self.of.kind.field(&self.name)?;
+        let found = self.of.kind.message.get(*field, self.of.wire());
+        match found.map_err(broken)? {
+            Field::List { len } => Ok(len as usize),
+            _ => Ok(0),
+        }
+    }
+
+    fn items(&self, lua: &Lua) -> Result<&[View]> {
+        if let Some(items) = self.items.get() {
+            return Ok(items);
+        }
+        let (field, access) = self.of.kind.field(&self.name)?;
+        let Access::Messages(child) = access else {
+            return Ok(&[]);
+        };
+        let kind = child.kind(&*kinds(lua)?);
+        let found = self.of.kind.message.items(*field, self.of.wire());
+        let items = found.map_err(broken)?;
+        let items = items.iter().map(|item| match item {
+            Field::Message(part) => self.of.part(Rc::clone(&kind), part),
+            _ => View::new(Rc::clone(&kind), Rc::clone(&self.of.bytes), 0, 0),
+        });
+        Ok(self.items.get_or_init(|| items.collect()))
+    }
 }
 
 impl UserData for List {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_meta_method(MetaMethod::Len, |_, this, ()| Ok(this.items.len()));
-        methods.add_meta_method(MetaMethod::Index, |_, this, key: Value| {
+        methods.add_meta_method(MetaMethod::Len, |_, this, ()| this.len());
+        methods.add_meta_method(MetaMethod::Index, |lua, this, key: Value| {
+            let items = this.items(lua)?;
             let at = super::request::whole_number(&key).and_then(|at| usize::try_from(at - 1).ok());
-            let item = at.and_then(|at| this.items.get(at)).cloned();
-            item.ok_or_else(|| out_of_range(&this.name, this.items.len(), &key))
+            let item = at.and_then(|at| items.get(at)).cloned();
+            item.ok_or_else(|| {
+                out_of_range(&String::from_utf8_lossy(&this.name), items.len(), &key)
+            })
         });
         methods.add_meta_function(MetaMethod::Iter, |lua, this: mlua::AnyUserData| {
             let next =
                 lua.create_function(|lua, (list, at): (mlua::AnyUserData, Option<usize>)| {
                     let list = list.borrow::<Self>()?;
                     let at = at.unwrap_or(0);
-                    match list.items.get(at) {
+                    match list.items(lua)?.get(at) {
                         Some(item) => Ok((
                             Some(at + 1),
                             Value::UserData(lua.create_userdata(item.clone())?),
@@ -247,8 +282,8 @@ impl UserData for List {
                 })?;
             Ok((next, this, Value::Nil))
         });
-        methods.add_meta_method(MetaMethod::ToString, |_, this, ()| {
-            let items: Vec<String> = this.items.iter().map(View::json).collect();
+        methods.add_meta_method(MetaMethod::ToString, |lua, this, ()| {
+            let items: Vec<String> = this.items(lua)?.iter().map(View::json).collect();
             Ok(format!("[{}]", items.join(",")))
         });
     }

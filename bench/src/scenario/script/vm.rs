@@ -13,6 +13,7 @@ use super::message::Kinds;
 use super::reply::Judging;
 use super::run::ScriptRun;
 use super::shared::Waiter;
+use super::user::Ready;
 use crate::engine::{Fault, Nanos, StepId};
 
 /// The prelude, which gives what waits its name.
@@ -149,6 +150,12 @@ pub(super) struct Vm {
     pub(super) make_user: Function,
     /// Where a coroutine is in the script.
     pub(super) locate: Function,
+    /// Memory that scripts may take, in bytes.
+    memory: usize,
+    /// Whether the heap is so large that the collector saves memory rather than time.
+    saves: Cell<bool>,
+    /// Memory of the list of flows that may go on.
+    pub(super) ready: Cell<Ready>,
     /// Memory that requests are written in.
     pub(super) request: Cell<Vec<u8>>,
     /// Memory that routes and names of steps are written in.
@@ -158,6 +165,9 @@ pub(super) struct Vm {
     /// Bytes of replies that the collector has not been told of.
     owed: Cell<usize>,
 }
+
+/// A heap larger than this is collected with care for memory, in bytes.
+const LARGE_HEAP: usize = 16 * 1024 * 1024;
 
 /// Bytes of replies after which the collector is made to go on.
 const COLLECT_BYTES: usize = 64 * 1024;
@@ -178,7 +188,7 @@ impl Vm {
             | StdLib::DEBUG;
         let lua = Lua::new_with(libs, LuaOptions::new())?;
         let share = run.limits.memory / run.threads.max(1) as u64;
-        lua.set_memory_limit(usize::try_from(share).unwrap_or(usize::MAX))?;
+        let memory = usize::try_from(share).unwrap_or(usize::MAX);
         lua.set_compiler(
             mlua::chunk::Compiler::new()
                 .set_optimization_level(2)
@@ -218,6 +228,9 @@ impl Vm {
             flow: prelude.get("flow")?,
             make_user: prelude.get("make_user")?,
             locate: prelude.get("locate")?,
+            memory,
+            saves: Cell::new(false),
+            ready: Cell::default(),
             request: Cell::default(),
             route: Cell::default(),
             last_type: RefCell::default(),
@@ -232,7 +245,10 @@ impl Vm {
     /// # Errors
     /// What the script's outer part throws, or that it returns no table.
     pub(super) fn instance(&self) -> Result<Table> {
-        match self.module.call::<Value>(())? {
+        self.limit_memory();
+        let returned = self.module.call::<Value>(());
+        self.free_memory();
+        match returned? {
             Value::Table(table) => Ok(table),
             other => Err(Error::runtime(format!(
                 "{} returns a {}; it should end with `return {{ NAME = function(u) ... end }}`",
@@ -240,6 +256,31 @@ impl Vm {
                 other.type_name()
             ))),
         }
+    }
+
+    /// Hold scripts to their memory while they run.
+    pub(super) fn limit_memory(&self) {
+        // Fails only where the memory is somebody else's, which an interpreter of our own's is not.
+        let _ = self.lua.set_memory_limit(self.memory);
+    }
+
+    /// The host's own work needs no limit, and is much cheaper without one: with a limit, every
+    /// value that is made is made in a protected call.
+    pub(super) fn free_memory(&self) {
+        let _ = self.lua.set_memory_limit(0);
+    }
+
+    /// A small heap may double before it is collected; one of ten thousand users should not.
+    fn tune(&self) {
+        let large = self.lua.used_memory() > LARGE_HEAP;
+        if large == self.saves.get() {
+            return;
+        }
+        self.saves.set(large);
+        let goal = if large { 130 } else { 200 };
+        let parameters = mlua::state::GcIncParams::default().goal(goal);
+        self.lua
+            .gc_set_mode(mlua::state::GcMode::Incremental(parameters));
     }
 
     /// Replies hold memory that the collector does not see: let it work for it.
@@ -250,6 +291,7 @@ impl Vm {
             return;
         }
         self.owed.set(0);
+        self.tune();
         // A step that fails leaves the collector as it was.
         let _ = self.lua.gc_step();
     }
@@ -261,6 +303,25 @@ fn load(lua: &Lua, run: &ScriptRun) -> Result<Function> {
         .set_name(format!("={}", run.script_name))
         .set_mode(mlua::chunk::ChunkMode::Text)
         .into_function()
+}
+
+/// Lifts the limit on memory while the host makes values for a script, of bounded size.
+pub(super) struct Unlimited<'l> {
+    lua: &'l Lua,
+    limit: usize,
+}
+
+impl<'l> Unlimited<'l> {
+    pub(super) fn new(lua: &'l Lua) -> Self {
+        let limit = lua.set_memory_limit(0).unwrap_or(0);
+        Self { lua, limit }
+    }
+}
+
+impl Drop for Unlimited<'_> {
+    fn drop(&mut self) {
+        let _ = self.lua.set_memory_limit(self.limit);
+    }
 }
 
 /// The host of an interpreter.
