@@ -95,7 +95,7 @@ fn count_check(
     detail: impl FnOnce() -> String,
 ) -> Option<String> {
     if holds {
-        host.act(Effect::Check(name.into(), None));
+        host.act(Effect::Check(host.name(name), None));
         return None;
     }
     let detail = detail();
@@ -104,7 +104,7 @@ fn count_check(
     } else {
         format!("{name}: {detail}")
     };
-    host.act(Effect::Check(name.into(), Some(detail.into())));
+    host.act(Effect::Check(host.name(name), Some(detail.into())));
     host.fault(Fault::new(FaultKind::Check, text.clone()));
     Some(text)
 }
@@ -119,8 +119,7 @@ fn detail_text(detail: Option<&Value>) -> String {
 
 fn checks(lua: &Lua, host: &Rc<Host>) -> Result<()> {
     let globals = lua.globals();
-    function!(lua, host, globals, "check", |_lua, host, (name, holds, detail) as (LuaString, Value, Option<Value>)| {
-        let holds = is_true(&holds);
+    function!(lua, host, globals, "check", |_lua, host, (name, holds, detail) as (LuaString, bool, Option<Value>)| {
         let _ = count_check(host, &name.to_str()?, holds, || detail_text(detail.as_ref()));
         Ok(holds)
     });
@@ -389,7 +388,7 @@ fn assets(lua: &Lua, host: &Rc<Host>, private: &Table) -> Result<()> {
             let fault = reply.fault(host);
             let text = fault.detail.clone();
             host.fault_of(reply.serial, fault);
-            host.act(Effect::Check("asset".into(), Some(text.clone().into())));
+            host.act(Effect::Check(host.name("asset"), Some(text.clone().into())));
             return Err(Flow::counted(text));
         }
         let holds = wanted.is_none_or(|wanted| {

@@ -10,7 +10,7 @@ use super::reply::{Judging, Reply};
 use super::request::{Options, Payload, check_path};
 use super::vm::{Host, Own, Vm};
 use crate::engine::{Call, Cx, ReplyView, StepId, Timing, nanos};
-use crate::http1::{Want, header_values};
+use crate::http1::Want;
 use crate::scenario::route::route_of;
 
 /// A call that waits for its reply.
@@ -169,10 +169,9 @@ impl OpenCall {
         let mut status = view.status;
         let mut stored = None;
         if let Some(client) = client {
-            for value in header_values(view.head, "set-cookie") {
-                client
-                    .jar
-                    .set(value, &host.run.host, route, now_us / 1_000_000);
+            for value in lines_of(view.head, b"set-cookie") {
+                let now = now_us / 1_000_000;
+                client.jar.set(value, &host.run.host, route, now);
             }
             if let Some(cache) = client.cache.as_mut().filter(|_| self.caches) {
                 if status == 304 {
@@ -241,6 +240,22 @@ fn what(method: &str, path: &str) -> Rc<str> {
     what.into()
 }
 
+/// The values of a header. Most lines are told apart by the place of their colon alone.
+fn lines_of<'h>(head: &'h [u8], name: &'static [u8]) -> impl Iterator<Item = &'h [u8]> {
+    let mut rest = head;
+    std::iter::from_fn(move || {
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let line = &rest[..end];
+            rest = &rest[end + 1..];
+            if line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name)
+            {
+                return Some(line[name.len() + 1..].trim_ascii());
+            }
+        }
+        None
+    })
+}
+
 fn joined(head: &[u8], body: &[u8]) -> Rc<[u8]> {
     let mut bytes = Vec::with_capacity(head.len() + body.len());
     bytes.extend_from_slice(head);
@@ -281,7 +296,7 @@ impl Vm {
     /// The message type that a reply's Content-Type names in its `proto` or `messageType`
     /// parameter, if the scenario knows it.
     fn body_type(&self, head: &[u8]) -> Option<Message> {
-        let value = header_values(head, "content-type").next()?;
+        let value = lines_of(head, b"content-type").next()?;
         let mut last = self.last_type.borrow_mut();
         if let Some((known, message)) = &*last
             && **known == *value

@@ -14,6 +14,8 @@ struct Kept {
     name: Box<str>,
     value: Box<str>,
     path: Box<str>,
+    /// What the target sent, where the same again would change nothing: it said the path and no time.
+    sent: Box<[u8]>,
     /// Seconds since the Unix epoch; none for the session's end.
     expires: Option<i64>,
     secure: bool,
@@ -44,6 +46,10 @@ impl Jar {
     /// Take over a `Set-Cookie` value that `host` sent with the reply to `path` (without query).
     /// One that is no cookie, or for somebody else, is ignored, as browsers do.
     pub(super) fn set(&mut self, value: &[u8], host: &str, path: &str, now: i64) {
+        // Many apps send the session's cookie with every reply.
+        if !value.is_empty() && self.kept.iter().any(|kept| *kept.sent == *value) {
+            return;
+        }
         let Some(cookie) = std::str::from_utf8(value)
             .ok()
             .and_then(|text| Cookie::parse(text).ok())
@@ -64,7 +70,12 @@ impl Jar {
             (None, Some(Expiration::DateTime(at))) => Some(at.unix_timestamp()),
             _ => None,
         };
+        let has_path = cookie.path().is_some_and(|path| path.starts_with('/'));
         let kept = Kept {
+            sent: match has_path && expires.is_none() {
+                true => value.into(),
+                false => Box::default(),
+            },
             name: cookie.name().into(),
             value: cookie.value().into(),
             path: match cookie.path() {
@@ -83,6 +94,7 @@ impl Jar {
         if self.kept.len() == COOKIES {
             self.kept.remove(0);
         }
+        self.kept.reserve_exact(1);
         self.kept.push(kept);
     }
 
@@ -91,6 +103,7 @@ impl Jar {
         self.kept
             .retain(|old| (&*old.name, &*old.path) != (name, "/"));
         self.kept.push(Kept {
+            sent: Box::default(),
             name: name.into(),
             value: value.into(),
             path: "/".into(),

@@ -141,6 +141,36 @@ impl MessageType {
         })
     }
 
+    /// Put the types of a schema into `P`, so that a script finds them without a call; those that are
+    /// too many are found when they are asked for.
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub(super) fn fill(types: &Table, kinds: &Kinds, schema: &Schema) -> Result<()> {
+        const TYPES: usize = 500;
+        let mut short: HashMap<String, Option<Message>> = HashMap::new();
+        for message in schema.messages().take(TYPES) {
+            let full = message.full_name();
+            let name = full.rsplit('.').next().unwrap_or(full).to_owned();
+            // A name that is two types' is an error when it is asked for.
+            short
+                .entry(name)
+                .and_modify(|found| *found = None)
+                .or_insert_with(|| Some(message.clone()));
+        }
+        if schema.messages().count() > TYPES {
+            return Ok(());
+        }
+        for (name, message) in short {
+            if let Some(message) = message {
+                let kind = kinds.of(&message);
+                let schema = schema.clone();
+                types.raw_set(name, Self { kind, schema })?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn message(&self) -> &Message {
         &self.kind.message
     }

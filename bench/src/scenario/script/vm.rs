@@ -1,6 +1,7 @@
 //! One shard's interpreter: what scripts may call, and what keeps them within bounds.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use mlua::{Error, Function, Lua, LuaOptions, Result, StdLib, Table, Value, VmSta
 
 use super::client::Client;
 use super::flow::Flow;
-use super::message::Kinds;
+use super::message::{Kinds, MessageType};
 use super::reply::Judging;
 use super::run::ScriptRun;
 use super::shared::Waiter;
@@ -26,7 +27,7 @@ const TICKS: u32 = 2_000;
 #[derive(Debug)]
 pub(super) enum Effect {
     Score(usize, u64),
-    Check(Box<str>, Option<Box<str>>),
+    Check(Rc<str>, Option<Box<str>>),
     /// A failure that belongs to no reply any more.
     Fault(Fault),
     Critical(String),
@@ -73,6 +74,8 @@ pub(super) struct Host {
     pub(super) own: RefCell<Own>,
     pub(super) effects: RefCell<Vec<Effect>>,
     pub(super) judging: RefCell<Option<Judging>>,
+    /// Names of checks, so that one that holds costs no memory.
+    names: RefCell<HashSet<Rc<str>>>,
     /// On the run's clock.
     pub(super) now: Cell<Nanos>,
     /// Wall clock in microseconds since the Unix epoch.
@@ -102,6 +105,20 @@ impl Host {
     pub(super) fn fault(&self, fault: Fault) {
         let serial = self.judging.borrow().as_ref().map(|judging| judging.serial);
         self.fault_of(serial.unwrap_or(u64::MAX), fault);
+    }
+
+    /// A name that is used again and again. How many there are is bounded: others are not kept.
+    pub(super) fn name(&self, name: &str) -> Rc<str> {
+        const NAMES: usize = 1_000;
+        let mut names = self.names.borrow_mut();
+        if let Some(known) = names.get(name) {
+            return Rc::clone(known);
+        }
+        let new: Rc<str> = name.into();
+        if names.len() < NAMES {
+            names.insert(Rc::clone(&new));
+        }
+        new
     }
 
     pub(super) fn act(&self, effect: Effect) {
@@ -200,6 +217,7 @@ impl Vm {
             own: RefCell::default(),
             effects: RefCell::default(),
             judging: RefCell::default(),
+            names: RefCell::default(),
             now: Cell::new(0),
             unix_us: Cell::new(0),
             running: Cell::new(true),
@@ -217,10 +235,14 @@ impl Vm {
         for name in super::api::REMOVED {
             globals.raw_set(*name, Value::Nil)?;
         }
-        let module = load(&lua, run)?;
+        if let Some(schema) = &run.schema {
+            MessageType::fill(&globals.get("P")?, &host.kinds, schema)?;
+        }
         lua.sandbox(true)?;
-        // Sandboxing gives the script a table of its own for globals: it is closed too.
-        globals.set_readonly(true);
+        // Sandboxing gives scripts a table of their own for globals: it is closed too. What a script
+        // reads of it is looked up only once, if the script is loaded now.
+        lua.globals().set_readonly(true);
+        let module = load(&lua, run)?;
         let watch = Rc::clone(&host);
         lua.set_interrupt(move |_| watch.tick());
         Ok(Self {
