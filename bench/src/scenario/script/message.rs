@@ -404,10 +404,12 @@ fn write_map(
                 let kind = child
                     .kind
                     .get_or_init(|| Rc::new(Kind::new(&child.message)));
-                with_scalar(key, wrong, |key| {
+                let item = with_scalar(key, wrong, |key| {
                     writer.begin_entry(field, key).map_err(write_error)
                 })?;
+                writer.begin(item).map_err(write_error)?;
                 write_fields(writer, kind, table)?;
+                writer.end().map_err(write_error)?;
                 writer.end().map_err(write_error)?;
             }
             _ => with_scalar(key, wrong, |key| {
