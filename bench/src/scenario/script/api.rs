@@ -169,7 +169,7 @@ fn run(lua: &Lua, host: &Rc<Host>) -> Result<()> {
         if let Some(at) = host.run.signals.iter().position(|known| **known == *name) {
             host.act(Effect::Raise(at));
         }
-        for waiter in host.run.shared.raise(&name) {
+        for waiter in host.run.shared.raise(&name, host.phase.get()) {
             host.act(Effect::Wake(waiter));
         }
         Ok(())
@@ -418,7 +418,7 @@ fn shared(lua: &Lua, host: &Rc<Host>, private: &Table) -> Result<()> {
         if value.is_nil() {
             return Err(Error::runtime("nil cannot be put into a pool"));
         }
-        let waiter = host.run.shared.put(&pool.to_str()?, Plain::of(&value)?).map_err(full)?;
+        let waiter = host.run.shared.put(&pool.to_str()?, Plain::of(&value)?, host.phase.get()).map_err(full)?;
         wake(host, waiter);
         Ok(())
     });

@@ -25,12 +25,21 @@ pub(super) struct Full;
 pub(super) struct Waiter {
     pub(super) address: Address,
     pub(super) token: u64,
+    /// In which phase: nobody waits beyond its end, and somebody else has the seat then.
+    pub(super) phase: usize,
 }
 
 #[derive(Debug, Default)]
 struct Pool {
     items: VecDeque<Plain>,
     waiting: VecDeque<Waiter>,
+}
+
+impl Pool {
+    /// Who is first in line in this phase.
+    fn next(&mut self, phase: usize) -> Option<Waiter> {
+        std::iter::from_fn(|| self.waiting.pop_front()).find(|waiter| waiter.phase == phase)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -71,12 +80,17 @@ impl Shared {
     }
 
     /// Put something into a pool; who waits for it and shall be woken.
-    pub(super) fn put(&self, pool: &str, item: Plain) -> Result<Option<Waiter>, Full> {
+    pub(super) fn put(
+        &self,
+        pool: &str,
+        item: Plain,
+        phase: usize,
+    ) -> Result<Option<Waiter>, Full> {
         self.take_room(item.bytes())?;
         let mut pools = lock(&self.pools);
         let pool = entry(&mut pools, pool);
         pool.items.push_back(item);
-        Ok(pool.waiting.pop_front())
+        Ok(pool.next(phase))
     }
 
     /// Take what is longest in a pool, if anything is there.
@@ -124,7 +138,7 @@ impl Shared {
         for pool in lock(&self.pools).values_mut() {
             pool.waiting.retain(|other| *other != waiter);
             if !pool.items.is_empty() {
-                woken.extend(pool.waiting.pop_front());
+                woken.extend(pool.next(waiter.phase));
             }
         }
         for signal in lock(&self.signals).values_mut() {
@@ -179,11 +193,13 @@ impl Shared {
     }
 
     /// Raise a signal; who waits for it and shall be woken.
-    pub(super) fn raise(&self, signal: &str) -> Vec<Waiter> {
+    pub(super) fn raise(&self, signal: &str, phase: usize) -> Vec<Waiter> {
         let mut signals = lock(&self.signals);
         let signal = entry(&mut signals, signal);
         signal.is_raised = true;
-        std::mem::take(&mut signal.waiting)
+        let mut waiting = std::mem::take(&mut signal.waiting);
+        waiting.retain(|waiter| waiter.phase == phase);
+        waiting
     }
 
     /// Whether a signal was raised.
@@ -225,6 +241,7 @@ mod tests {
         Waiter {
             address: Address::default(),
             token,
+            phase: 1,
         }
     }
 
@@ -233,7 +250,7 @@ mod tests {
         let shared = Shared::default();
         assert_eq!(shared.take("p"), None);
         for n in [1.0, 2.0] {
-            assert_eq!(shared.put("p", number(n)), Ok(None));
+            assert_eq!(shared.put("p", number(n), 1), Ok(None));
         }
         assert_eq!(
             (shared.size("p"), shared.peek("p", 1)),
@@ -248,11 +265,27 @@ mod tests {
         let shared = Shared::default();
         assert_eq!(shared.take_or_wait("p", waiter(1)), None);
         assert_eq!(shared.take_or_wait("p", waiter(2)), None);
-        assert_eq!(shared.put("p", number(1.0)), Ok(Some(waiter(1))));
+        assert_eq!(shared.put("p", number(1.0), 1), Ok(Some(waiter(1))));
         // The first one left meanwhile: the second one must hear of what lies there.
         assert_eq!(shared.forget(waiter(1)), [waiter(2)]);
         assert_eq!(shared.take_or_wait("p", waiter(2)), Some(number(1.0)));
         assert_eq!(shared.forget(waiter(2)), []);
+    }
+
+    #[test]
+    fn nobody_waits_beyond_his_phase() {
+        let shared = Shared::default();
+        for token in [1, 2] {
+            assert_eq!(shared.take_or_wait("p", waiter(token)), None);
+            assert!(!shared.is_raised_or_wait("s", waiter(token)));
+        }
+        let late = Waiter {
+            phase: 2,
+            ..waiter(3)
+        };
+        assert_eq!(shared.take_or_wait("p", late), None);
+        assert_eq!(shared.put("p", number(1.0), 2), Ok(Some(late)));
+        assert_eq!(shared.raise("s", 2), []);
     }
 
     #[test]
@@ -266,7 +299,7 @@ mod tests {
         assert_eq!(shared.first_time("id"), Ok(true));
         assert_eq!(shared.first_time("id"), Ok(false));
         assert!(!shared.is_raised_or_wait("s", waiter(4)));
-        assert_eq!(shared.raise("s"), [waiter(4)]);
+        assert_eq!(shared.raise("s", 1), [waiter(4)]);
         assert!(shared.is_raised("s") && shared.is_raised_or_wait("s", waiter(5)));
     }
 
@@ -274,9 +307,9 @@ mod tests {
     fn room_is_bounded_and_comes_back() {
         let shared = Shared::default();
         let large = || Plain::Text(vec![0; SHARED_BYTES / 2].into());
-        assert_eq!(shared.put("p", large()), Ok(None));
-        assert_eq!(shared.put("p", large()), Err(Full));
+        assert_eq!(shared.put("p", large(), 1), Ok(None));
+        assert_eq!(shared.put("p", large(), 1), Err(Full));
         assert!(shared.take("p").is_some());
-        assert_eq!(shared.put("p", large()), Ok(None));
+        assert_eq!(shared.put("p", large(), 1), Ok(None));
     }
 }

@@ -591,6 +591,7 @@ impl ScriptUser {
         let waiter = Waiter {
             address: cx.address(),
             token,
+            phase: self.behaviour.phase,
         };
         match self.behaviour.run.shared.take_or_wait(&pool, waiter) {
             Some(item) => self.hand_over(place, &item),
@@ -624,6 +625,7 @@ impl ScriptUser {
         let waiter = Waiter {
             address: cx.address(),
             token,
+            phase: self.behaviour.phase,
         };
         if self.behaviour.run.shared.is_raised_or_wait(&name, waiter) {
             self.wake_with(place, Value::Boolean(true));
@@ -734,6 +736,7 @@ impl ScriptUser {
         let waiter = Waiter {
             address: cx.address(),
             token,
+            phase: self.behaviour.phase,
         };
         for next in self.behaviour.run.shared.forget(waiter) {
             cx.post(next.address, next.token);
@@ -836,6 +839,7 @@ impl ScriptUser {
                 let waiter = Waiter {
                     address: cx.address(),
                     token: *token,
+                    phase: self.behaviour.phase,
                 };
                 let item = vm.host.run.shared.take_or_wait(pool, waiter);
                 if let Some(item) = item
