@@ -234,9 +234,10 @@ impl ScriptUser {
         self.main = Main::Running;
         self.has_waited = false;
         // The outer part of the script runs here, with this user's random numbers.
+        let number = self.own.number;
         self.lend(vm, cx);
         vm.host.begin();
-        let made = self.make(vm);
+        let made = self.make(vm, number);
         self.take_back(vm);
         self.apply(vm, cx);
         match made {
@@ -255,12 +256,12 @@ impl ScriptUser {
         }
     }
 
-    fn make(&self, vm: &Vm) -> Result<(Function, Table)> {
+    fn make(&self, vm: &Vm, number: u64) -> Result<(Function, Table)> {
         let module = vm.instance()?;
         let function: Function = module.get(self.behaviour.function.as_str())?;
         let user = vm.make_user.call((
             self.behaviour.name.as_str(),
-            self.own.number as f64,
+            number as f64,
             self.iteration as f64,
             0,
         ))?;
