@@ -318,9 +318,7 @@ impl ScriptUser {
         let place = self.flows.iter().position(Option::is_none);
         let place = place.unwrap_or(self.flows.len());
         if place >= FLOWS {
-            return Err(Error::runtime(format!(
-                "a user has more than {FLOWS} flows at a time (parallel, spawn, within)"
-            )));
+            return Err(too_many_flows());
         }
         let thread = vm.lua.create_thread(vm.flow.clone())?;
         self.serial += 1;
@@ -564,13 +562,18 @@ impl ScriptUser {
                 Value::Function(body) => Ok(body.clone()),
                 other => Err(Error::runtime(format!(
                     "parallel() wants functions, not a {}; write parallel(function() ... end, ...)",
-                    other.type_name()
+                    super::plain::type_name(other)
                 ))),
             })
             .collect::<Result<Vec<_>>>()?;
         if functions.is_empty() {
             self.wake_with(place, Value::Nil);
             return Ok(());
+        }
+        // None is begun when not all of them can be: nobody would wait for it.
+        let taken = self.flows.iter().flatten().count();
+        if taken + functions.len() > FLOWS {
+            return Err(too_many_flows());
         }
         for (at, body) in functions.iter().enumerate() {
             self.start_flow(vm, body, None, Some((place, at)))?;
@@ -903,6 +906,12 @@ impl FlowState {
             Wait::Turn | Wait::Call | Wait::Parallel(_) => None,
         }
     }
+}
+
+fn too_many_flows() -> Error {
+    Error::runtime(format!(
+        "a user has more than {FLOWS} flows at a time (parallel, spawn, within)"
+    ))
 }
 
 /// How long to wait before the function begins again after so many failures in a row: not at all,
