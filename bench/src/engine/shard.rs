@@ -558,6 +558,8 @@ impl<'r> Shard<'r> {
         match place.user.resume(&mut cx, wake) {
             Next::Reply => place.wake_at = NEVER,
             Next::Until(at) => {
+                // Who pauses for no time at all again and again must let the clock go on.
+                let at = at.max(self.io.now + 1);
                 place.wake_at = at;
                 if at < place.timer_at {
                     place.timer_at = at;

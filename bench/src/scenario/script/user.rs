@@ -20,6 +20,9 @@ use crate::engine::{
 /// Flows of one user at a time.
 const FLOWS: usize = 1_000;
 
+/// Flows of one user that go on before others have their turn: not all that they ask for takes time.
+const FLOWS_AT_A_TIME: usize = 200;
+
 /// The longest pause of a user that begins again after failures: 1 s.
 const LONGEST_PAUSE: Nanos = 1_000_000_000;
 
@@ -175,8 +178,10 @@ impl User for ScriptUser {
                 return Next::Done;
             }
         };
-        // Nothing is ready between two resumes, so the list need not be every user's own.
-        self.ready = vm.ready.take();
+        // Hardly ever is anything ready between two resumes, so the list need not be every user's own.
+        if self.ready.is_empty() {
+            self.ready = vm.ready.take();
+        }
         match wake {
             Wake::Start { number, .. } => {
                 self.settle_in(number);
@@ -189,8 +194,9 @@ impl User for ScriptUser {
             Wake::Letter(token) => self.letter(vm, cx, token),
         }
         self.run(vm, cx);
-        self.ready.clear();
-        vm.ready.set(std::mem::take(&mut self.ready));
+        if self.ready.is_empty() {
+            vm.ready.set(std::mem::take(&mut self.ready));
+        }
         self.next(cx)
     }
 }
@@ -358,9 +364,16 @@ impl ScriptUser {
         self.wake_flow(place, Resume::With(MultiValue::from_iter([value])));
     }
 
-    /// Run every flow that may go on until all of them wait.
+    /// Run every flow that may go on until all of them wait, or have had their turn.
     fn run(&mut self, vm: &Vm, cx: &mut Cx<'_>) {
-        while let Some((place, serial, resume)) = self.ready.pop_front() {
+        let mut ran = 0;
+        let is_reply = |resume: &Resume| matches!(resume, Resume::Reply(..));
+        // Replies are counted when they are looked at, and the phase may be over before the next turn.
+        while ran < FLOWS_AT_A_TIME || self.ready.iter().any(|(.., resume)| is_reply(resume)) {
+            let Some((place, serial, resume)) = self.ready.pop_front() else {
+                return;
+            };
+            ran += 1;
             if cx.is_over() && !matches!(resume, Resume::Reply(..)) {
                 // What goes on now could only ask for what is not done any more.
                 self.abandon(vm, cx);
@@ -862,6 +875,7 @@ impl ScriptUser {
     /// What the user waits for now.
     fn next(&mut self, cx: &mut Cx<'_>) -> Next {
         match self.main {
+            Main::Running if !self.ready.is_empty() => Next::Until(cx.now()),
             Main::Running => {
                 let until = self
                     .flows
@@ -939,7 +953,7 @@ fn text(value: &Value) -> Result<String> {
         Value::String(text) => Ok(text.to_str()?.to_owned()),
         other => Err(Error::runtime(format!(
             "a name is wanted, not a {}",
-            other.type_name()
+            super::plain::type_name(other)
         ))),
     }
 }
