@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::event::{Timespec, epoll};
 use rustix::time::{
@@ -680,6 +681,13 @@ impl Io {
             self.arm(slot);
         }
         expired
+    }
+
+    /// How long the exchange on `slot` may take.
+    pub(super) fn total_limit(&self, slot: u32) -> Duration {
+        let active = self.connections[slot as usize].active.as_ref();
+        let own = active.and_then(|active| active.timeout);
+        own.map_or(self.plan.timeouts.total, Duration::from_nanos)
     }
 
     /// A reply is complete: free the connection for the next call, or close it.

@@ -639,7 +639,7 @@ impl<'r> Shard<'r> {
                     let (what, limit) = match kind {
                         FaultKind::ConnectTimeout => ("no connection", limits.connect),
                         FaultKind::FirstByteTimeout => ("no byte of a reply", limits.first_byte),
-                        _ => ("no complete reply", limits.total),
+                        _ => ("no complete reply", self.io.total_limit(slot)),
                     };
                     self.io
                         .fail_later(slot, Fault::new(kind, format!("{what} within {limit:?}")));
