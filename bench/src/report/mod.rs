@@ -291,7 +291,7 @@ fn step_reports(steps: &[String], outcome: &Outcome) -> Vec<StepReport> {
         .iter()
         .zip(&outcome.totals.all.steps)
         // A scenario's steps of other phases were not measured.
-        .filter(|(_, tally)| steps.len() == 1 || tally.requests > 0)
+        .filter(|(_, tally)| steps.len() == 1 || tally.requests > 0 || tally.errors > 0)
         .map(|(name, tally)| StepReport {
             name: name.clone(),
             requests: tally.requests,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::engine::{FaultKind, FaultSample, Outcome, Plan};
+use crate::engine::{FaultEntry, FaultKind, FaultSample, Outcome, Plan};
 
 /// One phase.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -54,9 +54,8 @@ pub(super) fn phases(plan: &Plan, outcome: &Outcome) -> Vec<PhaseReport> {
         .map(|(phase, totals)| {
             let criticals = totals.criticals.iter().map(|sample| sample.detail.clone());
             let faults = totals.faults.entries().iter().flat_map(|entry| {
-                let label = entry.kind.label();
                 let samples = entry.samples.iter();
-                samples.map(move |sample| format!("{label}: {}", sample.detail))
+                samples.map(|sample| told(&outcome.steps, entry, &sample.detail))
             });
             let failed = !totals.criticals.is_empty() || (phase.strict && totals.errors > 0);
             PhaseReport {
@@ -75,6 +74,19 @@ pub(super) fn phases(plan: &Plan, outcome: &Outcome) -> Vec<PhaseReport> {
             }
         })
         .collect()
+}
+
+/// A failure for people. Those that the script found name their request; others are told its step.
+fn told(steps: &[String], entry: &FaultEntry, detail: &str) -> String {
+    let label = entry.kind.label();
+    let found_by_script = matches!(
+        entry.kind,
+        FaultKind::Status(_) | FaultKind::Check | FaultKind::BadMessage | FaultKind::Script
+    );
+    match steps.get(usize::from(entry.step.0)) {
+        Some(step) if !found_by_script => format!("{label}: {step}: {detail}"),
+        _ => format!("{label}: {detail}"),
+    }
 }
 
 /// Checks in all phases together.
@@ -119,7 +131,7 @@ pub(super) fn failures(plan: &Plan, outcome: &Outcome) -> Vec<String> {
             let what = if is_script {
                 format!("the script is broken: {sample}")
             } else {
-                format!("{}: {sample}", entry.kind.label())
+                told(&outcome.steps, entry, sample)
             };
             let times = match entry.count {
                 1 => String::new(),
