@@ -199,6 +199,8 @@ pub(super) fn type_name(value: &Value) -> &'static str {
     match value {
         Value::UserData(_) => "message or reply",
         Value::Thread(_) => "coroutine",
+        // Scripts know one kind of number.
+        Value::Integer(_) => "number",
         other => other.type_name(),
     }
 }

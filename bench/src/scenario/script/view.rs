@@ -165,7 +165,7 @@ fn out_of_range(name: &str, length: usize, key: &Value) -> Error {
         }
         other => Error::runtime(format!(
             "{name} is a list: ask for {name}[1], not for a {}",
-            other.type_name()
+            super::plain::type_name(other)
         )),
     }
 }

@@ -131,8 +131,21 @@ impl Host {
         self.began.set(None);
     }
 
+    /// Where the running flow is in the script, as `scenario.luau:12: `.
+    fn script_line(&self, lua: &Lua) -> String {
+        let at = (0..20).find_map(|level| {
+            lua.inspect_stack(level, |frame| {
+                let source = frame.source().short_src?;
+                (source == self.run.script_name).then(|| frame.current_line())?
+            })?
+        });
+        at.map_or_else(String::new, |line| {
+            format!("{}:{line}: ", self.run.script_name)
+        })
+    }
+
     /// Called by the interpreter at safe points.
-    fn tick(&self) -> Result<VmState> {
+    fn tick(&self, lua: &Lua) -> Result<VmState> {
         let ticks = self.ticks.get() + 1;
         if ticks < TICKS {
             self.ticks.set(ticks);
@@ -148,8 +161,9 @@ impl Host {
         if u128::from(used.saturating_sub(began)) > limit.as_nanos() {
             // It stays too late: a pcall around the loop does not help.
             self.ticks.set(TICKS);
+            let at = self.script_line(lua);
             return Err(Error::external(Flow::Runaway(format!(
-                "the script computed for more than {limit:?} without waiting; is there a loop \
+                "{at}the script computed for more than {limit:?} without waiting; is there a loop \
                  without a call or a pause in it? (limits.cpu)"
             ))));
         }
@@ -239,12 +253,15 @@ impl Vm {
             MessageType::fill(&globals.get("P")?, &host.kinds, schema)?;
         }
         lua.sandbox(true)?;
-        // Sandboxing gives scripts a table of their own for globals: it is closed too. What a script
-        // reads of it is looked up only once, if the script is loaded now.
-        lua.globals().set_readonly(true);
+        // Sandboxing gives scripts a table of their own for globals: it is closed too, with words of
+        // its own. What a script reads of it is looked up only once, if the script is loaded now.
+        let meta = lua.create_table()?;
+        meta.raw_set("__index", globals)?;
+        meta.raw_set("__newindex", prelude.get::<Function>("no_global")?)?;
+        lua.globals().set_metatable(Some(meta))?;
         let module = load(&lua, run)?;
         let watch = Rc::clone(&host);
-        lua.set_interrupt(move |_| watch.tick());
+        lua.set_interrupt(move |lua| watch.tick(lua));
         Ok(Self {
             module,
             flow: prelude.get("flow")?,
@@ -275,7 +292,7 @@ impl Vm {
             other => Err(Error::runtime(format!(
                 "{} returns a {}; it should end with `return {{ NAME = function(u) ... end }}`",
                 self.host.run.script_name,
-                other.type_name()
+                super::plain::type_name(&other)
             ))),
         }
     }
