@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub(crate) mod scenario;
+
 /// What a run may take beyond what it was asked for, on a slow and loaded machine.
 pub(crate) const MARGIN: Duration = Duration::from_millis(2_500);
 

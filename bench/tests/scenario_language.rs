@@ -1,0 +1,786 @@
+//! What a script says of requests and replies: what is sent is exactly what it wrote, what it sees
+//! is what came, and what is wrong with it is told with its line.
+
+// Failing here is failing a test.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use support::scenario::{App, Folder, ONCE, Seen, main_of, wrongs};
+use support::{Ran, side_by_side};
+
+/// Run `main` once with `body` as its text.
+#[track_caller]
+fn once(app: &App, body: &str) -> Ran {
+    Folder::new(ONCE, &main_of(body)).run(&app.url(), &[])
+}
+
+/// The same, which must end well; what was asked.
+#[track_caller]
+fn passes(body: &str) -> Vec<Seen> {
+    let app = App::start();
+    let ran = once(&app, body);
+    assert_eq!(ran.code, 0, "{body}: {}", wrongs(&ran));
+    app.seen()
+}
+
+/// Bodies of `main`, the exit code, and parts of what is said.
+fn check_all(rows: Vec<(&'static str, i32, &'static [&'static str])>) {
+    let app = App::start();
+    side_by_side(rows, 3, |(body, code, parts)| {
+        let ran = once(&app, body);
+        let wrong = wrongs(&ran);
+        assert_eq!(ran.code, code, "{body}: {wrong}");
+        for part in parts {
+            assert!(wrong.contains(part), "{body}: no `{part}` in {wrong}");
+        }
+    });
+}
+
+/// The request that `call` sends: its head without `Host` and `User-Agent`, and its body.
+#[track_caller]
+fn check_sent(call: &str, head: &str, body: &[u8]) {
+    let seen = passes(call);
+    let [one] = seen.as_slice() else {
+        panic!("{call}: {seen:?}");
+    };
+    let lines: Vec<&str> = one
+        .asked
+        .head
+        .trim_end()
+        .split("\r\n")
+        .filter(|line| !line.starts_with("Host: ") && !line.starts_with("User-Agent: isukit/"))
+        .collect();
+    assert_eq!(lines.join("|"), head, "{call}");
+    assert_eq!(one.asked.body, body, "{call}");
+}
+
+#[test]
+fn requests_are_sent_as_they_are_written() {
+    check_sent("c:get('/')", "GET / HTTP/1.1", b"");
+    check_sent("c:get('/a?b=c%20d')", "GET /a?b=c%20d HTTP/1.1", b"");
+    check_sent(
+        "c:get('/a', { query = { q = 'a b&=', n = 2, l = { 1, true }, f = 0.5 } })",
+        "GET /a?f=0.5&l=1&l=true&n=2&q=a+b%26%3D HTTP/1.1",
+        b"",
+    );
+    check_sent(
+        "c:get('/a?x=1', { query = 'y=2' })",
+        "GET /a?x=1&y=2 HTTP/1.1",
+        b"",
+    );
+    check_sent(
+        "c:get('/' .. encode('a/b \u{fc}?'))",
+        "GET /a%2Fb%20%C3%BC%3F HTTP/1.1",
+        b"",
+    );
+    check_sent(
+        "c:get('/', { headers = { ['X-B'] = 1, ['X-A'] = 'x y', Accept = '*/*' } })",
+        "GET / HTTP/1.1|Accept: */*|X-A: x y|X-B: 1",
+        b"",
+    );
+    check_sent("c:head('/')", "HEAD / HTTP/1.1", b"");
+    check_sent("c:delete('/')", "DELETE / HTTP/1.1", b"");
+    check_sent("c:request('OPTIONS', '/')", "OPTIONS / HTTP/1.1", b"");
+    check_sent("c:post('/')", "POST / HTTP/1.1|Content-Length: 0", b"");
+    check_sent("c:put('/')", "PUT / HTTP/1.1|Content-Length: 0", b"");
+}
+
+#[test]
+fn bodies_are_sent_as_they_are_written() {
+    check_sent(
+        "c:post('/', { b = 1, a = { true, 'x', 0.5 }, c = { d = {} } })",
+        "POST / HTTP/1.1|Content-Type: application/json|Content-Length: 39",
+        br#"{"a":[true,"x",0.5],"b":1,"c":{"d":{}}}"#,
+    );
+    check_sent(
+        "c:patch('/', json { 1, 2 })",
+        "PATCH / HTTP/1.1|Content-Type: application/json|Content-Length: 5",
+        b"[1,2]",
+    );
+    check_sent(
+        "c:put('/', json('\u{fc}'))",
+        "PUT / HTTP/1.1|Content-Type: application/json|Content-Length: 4",
+        "\"\u{fc}\"".as_bytes(),
+    );
+    check_sent(
+        "c:post('/', form { b = 'x y', a = { 1, 2 }, c = true })",
+        "POST / HTTP/1.1|Content-Type: application/x-www-form-urlencoded|Content-Length: 20",
+        b"a=1&a=2&b=x+y&c=true",
+    );
+    check_sent(
+        "c:post('/', 'a\\0\\xff\\r\\n')",
+        "POST / HTTP/1.1|Content-Length: 5",
+        b"a\0\xff\r\n",
+    );
+    check_sent(
+        "c:post('/', '<x/>', { headers = { ['content-type'] = 'text/xml' } })",
+        "POST / HTTP/1.1|content-type: text/xml|Content-Length: 4",
+        b"<x/>",
+    );
+    check_sent(
+        "c:post('/', buffer.tostring(buffer.create(3)))",
+        "POST / HTTP/1.1|Content-Length: 3",
+        b"\0\0\0",
+    );
+    check_sent(
+        "c:request('DELETE', '/', 'x')",
+        "DELETE / HTTP/1.1|Content-Length: 1",
+        b"x",
+    );
+}
+
+#[test]
+fn a_scenario_has_headers_and_a_name_of_its_own() {
+    let app = App::start();
+    let toml = format!("user_agent = \"ours/1\"\n[headers]\nX-All = \"1\"\n{ONCE}");
+    let script = main_of(
+        "c:get('/a')
+         c:get('/b', { headers = { ['User-Agent'] = 'call/3' } })
+         local phone = u:new_client { user_agent = 'phone/2' }
+         phone:get('/c')",
+    );
+    let ran = Folder::new(&toml, &script).run(&app.url(), &["--header", "X-More: 2"]);
+    assert_eq!(ran.code, 0, "{}", wrongs(&ran));
+    let agents: Vec<String> = app
+        .seen()
+        .iter()
+        .map(|seen| seen.header("user-agent").to_owned())
+        .collect();
+    assert_eq!(agents, ["ours/1", "call/3", "phone/2"]);
+    for seen in app.seen() {
+        assert_eq!((seen.header("x-all"), seen.header("x-more")), ("1", "2"));
+        assert_eq!(
+            seen.header("host"),
+            app.url().trim_matches('/').split_once("//").unwrap().1
+        );
+    }
+}
+
+#[test]
+fn cookies_are_kept_by_client_path_and_time() {
+    let cookies = |seen: &[Seen]| -> Vec<String> {
+        let of = |seen: &Seen| seen.header("cookie").to_owned();
+        seen.iter().map(of).collect()
+    };
+    let seen = passes(
+        "local set = function(text) return { query = { h = 'Set-Cookie: ' .. text } } end
+         c:get('/in/login', set('a=1; Path=/'))
+         c:get('/in/login', set('b=2'))
+         c:get('/in/x')
+         c:get('/out')
+         local other = u:new_client()
+         other:get('/in/x')
+         other:get('/', set('a=9; Path=/'))
+         other:get('/in/x')
+         c:get('/', set('a=; Path=/; Max-Age=0'))
+         c:get('/in/x')
+         check_equal('read', c:cookie('b'), '2')
+         check_equal('read', c:cookie('a'), nil)
+         c:set_cookie('z', '26')
+         c:get('/out')
+         c:clear_cookies()
+         c:get('/in/x')
+         c:get('/', set('s=1; Path=/; Max-Age=1'))
+         c:get('/')
+         pause(1.1)
+         c:get('/')",
+    );
+    let expected = [
+        "", "a=1", "a=1; b=2", "a=1", "", "", "a=9", "a=1", "b=2", "z=26", "", "", "s=1", "",
+    ];
+    assert_eq!(cookies(&seen), expected);
+}
+
+#[test]
+fn replies_are_seen_as_they_came() {
+    passes(
+        r#"local r = c:get('/?status=201&type=text/plain&body=hello&h=X-One:%20x&h=X-Two:%20y')
+        must('status', r.status == 201, r.status)
+        must('body', r.body == 'hello' and r.size == 5)
+        must('headers', r:header('x-one') == 'x' and r:header('X-Two') == 'y')
+        must('none', r:header('x-three') == nil)
+        must('text', r:ok() == 'hello')
+        must('latency', r.latency > 0 and r.latency < 3)
+        must('new', not r.from_cache)
+        local j = c:post('/?type=application/json', '{"a":[1,2.5,"x",null],"n":null,"big":9007199254740993,"o":{"t":true}}'):ok()
+        must('json', #j.a == 3 and j.a[2] == 2.5 and j.a[3] == 'x' and j.n == nil and j.o.t == true)
+        must('exact', j.big == '9007199254740993', j.big)
+        must('json anyway', c:post('/', '[7]'):json()[1] == 7)
+        must('head', c:head('/?body=hello'):ok() == '')
+        must('none', c:get('/?status=204'):ok() == '')
+        must('bytes', c:post('/', 'a\0\xff'):ok() == 'a\0\xff')"#,
+    );
+}
+
+#[test]
+fn statuses_and_errors_are_judged_as_the_script_says() {
+    check_all(vec![
+        (
+            "c:get('/?status=404')",
+            1,
+            &["status-404", "GET /?status=404: status 404"],
+        ),
+        (
+            "c:get('/?status=404&body=gone'):ok()",
+            1,
+            &["status-404", "body: \"gone\""],
+        ),
+        (
+            "local r = c:get('/?status=404') if r.status == 404 then return end",
+            0,
+            &[],
+        ),
+        ("c:get('/?status=404', { status = 404 }):ok()", 0, &[]),
+        (
+            "c:get('/?status=409', { status = { 200, 409 } }):ok()",
+            0,
+            &[],
+        ),
+        (
+            "c:get('/?status=404', { status = 409 }):ok()",
+            1,
+            &["status-404"],
+        ),
+        ("c:get('/', { status = 404 }):ok()", 1, &["status-200"]),
+        ("c:get('/?status=302'):ok()", 0, &[]),
+        ("c:get('/?status=500')", 1, &["status-500"]),
+        ("c:get('/?status=403'):fails(403)", 0, &[]),
+        ("c:get('/?status=403&body=full'):fails(403, 'full')", 0, &[]),
+        (
+            "c:get('/?status=403&body=empty'):fails(403, 'full')",
+            1,
+            &[
+                "check-failed",
+                "should fail with 403 `full`, but has status 403",
+            ],
+        ),
+        (
+            "c:get('/'):fails(403)",
+            1,
+            &["should fail with 403, but has status 200"],
+        ),
+        (
+            "c:get('/?status=404'):fails(403)",
+            1,
+            &["should fail with 403, but has status 404"],
+        ),
+        (
+            "c:get('/?type=application/json&body=oops'):ok()",
+            1,
+            &["bad-message", "no JSON"],
+        ),
+        (
+            "local good = pcall(function() c:get('/?status=500'):ok() end) must('caught', not good)",
+            1,
+            &["status-500"],
+        ),
+        (
+            "must('sum', 1 + 1 == 3, 'it is 2')",
+            1,
+            &["check-failed: sum: it is 2"],
+        ),
+        ("check('sum', false)", 1, &["check-failed: sum"]),
+        ("check_equal('sum', 2, 3)", 1, &["sum: is 2, should be 3"]),
+        (
+            "check_equal('text', 'a', nil)",
+            1,
+            &["text: is \"a\", should be nil"],
+        ),
+        (
+            "must('fine', true) check_equal('fine', 'a', 'a') check('fine', 0)",
+            0,
+            &[],
+        ),
+        (
+            "c:get('/?end=silent', { timeout = 0.1 })",
+            1,
+            &["timeout", "within 100ms"],
+        ),
+        (
+            "c:get('/?end=silent', { timeout = '120ms' })",
+            1,
+            &["timeout", "within 120ms"],
+        ),
+        (
+            "c:get('/?end=drip', { timeout = '120ms' })",
+            1,
+            &["timeout", "within 120ms"],
+        ),
+        (
+            "c:get('/?end=close')",
+            1,
+            &[
+                "closed-before-reply",
+                "closed-before-reply: GET /: the connection was closed before any reply",
+            ],
+        ),
+        ("fail('the grid is gone')", 1, &["once: the grid is gone"]),
+        (
+            "pcall(fail, 'the grid is gone')",
+            1,
+            &["once: the grid is gone"],
+        ),
+    ]);
+}
+
+/// Names that are not there: the line, what it is, and the nearest.
+#[test]
+fn wrong_names_are_told_with_their_line_and_the_nearest() {
+    check_all(vec![
+        (
+            "c:get('/', { timout = 1 })",
+            2,
+            &["scenario.luau:2: `timout` is no option of a call; did you mean `timeout`?"],
+        ),
+        (
+            "\nu:new_client { cach = true }",
+            2,
+            &["scenario.luau:3: `cach` is no option of a client; did you mean `cache`?"],
+        ),
+        (
+            "u:new_client { cache = 1 }",
+            2,
+            &["option `cache` of a client cannot be a number"],
+        ),
+        (
+            "poll({ evry = 1 }, function() end)",
+            2,
+            &["scenario.luau:2: `evry` is no option of poll"],
+        ),
+        (
+            "score('job')",
+            2,
+            &["scenario.luau:2: `job` is no score tag of scenario.toml"],
+        ),
+        (
+            "spawn('guest')",
+            2,
+            &["scenario.luau:2: `guest` is no kind of users of this phase"],
+        ),
+        (
+            "feed('names')",
+            2,
+            &["scenario.luau:2: `names` is no feed of scenario.toml"],
+        ),
+        (
+            "local x = P.Team",
+            2,
+            &["scenario.luau:2: P has no message types"],
+        ),
+        (
+            "c:get('a')",
+            2,
+            &["scenario.luau:2: the path `a` does not begin with `/`"],
+        ),
+        ("c:get('/a b')", 2, &["use encode(...)"]),
+        ("c:get()", 2, &["scenario.luau:2: a call wants a path"]),
+        (
+            "c:get('/', 'x')",
+            2,
+            &["scenario.luau:2: the options of a call are a string"],
+        ),
+        (
+            "c:post('/', c.get)",
+            2,
+            &["scenario.luau:2: the body is a function"],
+        ),
+        (
+            "c:post('/', { 1, a = 2 })",
+            2,
+            &["scenario.luau:2: a table is a list and has fields too"],
+        ),
+        (
+            "c:post('/', { a = 0/0 })",
+            2,
+            &["scenario.luau:2: NaN has no JSON form"],
+        ),
+        (
+            "c:request('get', '/')",
+            2,
+            &["scenario.luau:2: `get` is no method"],
+        ),
+        (
+            "c:get('/', { headers = { Host = 'x' } })",
+            2,
+            &["the header Host is set by isukit"],
+        ),
+        (
+            "c:set_cookie('a b', '')",
+            2,
+            &["scenario.luau:2: a cookie has no spaces"],
+        ),
+        (
+            "c:get('/'):fails('x')",
+            2,
+            &["scenario.luau:2: fails() wants a status"],
+        ),
+        ("pause('soon')", 2, &["scenario.luau:2: a time: "]),
+        (
+            "ticker(0)",
+            2,
+            &["scenario.luau:2: a ticker's beat must be longer than 0"],
+        ),
+        (
+            "random.pick {}",
+            2,
+            &["scenario.luau:2: there is nothing to pick from"],
+        ),
+        (
+            "math.random(2, 1)",
+            2,
+            &["scenario.luau:2: math.random() wants whole numbers"],
+        ),
+        (
+            "pool(1)",
+            2,
+            &["scenario.luau:2: a name is wanted, not a number"],
+        ),
+        (
+            "pool('p'):put(nil)",
+            2,
+            &["scenario.luau:2: nil cannot be put into a pool"],
+        ),
+        (
+            "pool('p'):put(c)",
+            2,
+            &["scenario.luau:2: an object cannot be shared"],
+        ),
+        (
+            "c:gett('/')",
+            2,
+            &["scenario.luau:2: attempt to call missing method 'gett'"],
+        ),
+        (
+            "nothing()",
+            2,
+            &["scenario.luau:2: attempt to call a nil value"],
+        ),
+        (
+            "parallel(1)",
+            2,
+            &["scenario.luau:2: parallel() wants functions, not a"],
+        ),
+        (
+            "within(1)",
+            2,
+            &["scenario.luau:2: within() wants a time and a function"],
+        ),
+    ]);
+}
+
+/// What is found before anything is sent.
+#[test]
+fn broken_folders_are_told_with_their_line() {
+    let app = App::start();
+    #[track_caller]
+    fn check(app: &App, toml: &str, script: &str, parts: &[&str]) {
+        let ran = Folder::new(toml, script).run(&app.url(), &[]);
+        assert_eq!((ran.code, &*ran.stdout), (2, ""), "{ran:?}");
+        for part in parts {
+            assert!(ran.stderr.contains(part), "no `{part}` in {}", ran.stderr);
+        }
+    }
+    let script = main_of("");
+    let check = |toml: &str, script: &str, parts: &[&str]| check(&app, toml, script, parts);
+    check(
+        ONCE,
+        "return { man = function() end }",
+        &["scenario.toml:3:", "`main`", "did you mean `man`?"],
+    );
+    check(ONCE, "return 1", &["scenario.luau returns a number"]);
+    check(ONCE, "local x = = 1", &["scenario.luau:1:"]);
+    check(ONCE, "\nerror('no')", &["scenario.luau:2: no"]);
+    check(
+        ONCE,
+        "\nwhile true do end",
+        &["scenario.luau:2: the script computed for more than"],
+    );
+    check(
+        ONCE,
+        "x = 1",
+        &["scenario.luau:1: `x` would be a global, which users could meet in; write local x"],
+    );
+    check(ONCE, "local u = ...\nreturn u.x", &["scenario.luau:2:"]);
+    check(
+        &ONCE.replace("time_limit", "timelimit"),
+        &script,
+        &["scenario.toml:4:", "did you mean `time_limit`?"],
+    );
+    let kind =
+        "[score]\ndone = 1\n[[phase]]\nname = \"l\"\nduration = \"1s\"\n[phase.users.main]\n";
+    check(
+        &format!("{kind}user = 1"),
+        &script,
+        &["scenario.toml:7:", "did you mean `users`?"],
+    );
+    check(
+        &format!("{kind}on_score = {{ don = 1 }}"),
+        &script,
+        &["scenario.toml:7:", "did you mean `done`?"],
+    );
+    check(
+        &format!("feeds = {{ n = \"n.csv\" }}\n{ONCE}"),
+        &script,
+        &["scenario.toml:1:", "n.csv"],
+    );
+    check(
+        &format!("[proto]\nerror = \"Err\"\n{ONCE}"),
+        &script,
+        &["scenario.toml:1:", ".proto"],
+    );
+    assert!(app.seen().is_empty());
+}
+
+#[test]
+fn feeds_give_their_rows_and_begin_again() {
+    let app = App::start();
+    let toml = format!("[feeds]\nnames = \"n.csv\"\njobs = \"j.jsonl\"\n{ONCE}");
+    let script = main_of(
+        r#"local names, jobs = feed('names'), feed('jobs')
+        must('size', #names == 3 and #jobs == 2)
+        must('row', names:row(2).name == 'b, c' and names:row(2).id == '2')
+        must('wraps', names:row(4).id == '1')
+        must('user', u:row('names').id == '1')
+        must('next', names:next().id == '1' and names:next().id == '2')
+        must('next', names:next().id == '3' and names:next().id == '1')
+        must('json', jobs:row(1).n == 7 and jobs:row(2).list[2] == 'y')
+        local seen = {}
+        for _ = 1, 100 do seen[names:random().id] = true end
+        must('random', seen['1'] and seen['2'] and seen['3'])
+        names:row(math.huge) names:row(-5) names:row(0/0) names:row(1.5)
+        local other = names:row(1)
+        other.id = 'changed'
+        must('copy', names:row(1).id == '1')"#,
+    );
+    let folder = Folder::new(&toml, &script)
+        .file("n.csv", "id,name\n1,a\n2,\"b, c\"\n3,\u{fc}\n")
+        .file("j.jsonl", "{\"n\":7}\n{\"list\":[\"x\",\"y\"]}\n");
+    let ran = folder.run(&app.url(), &[]);
+    assert_eq!(ran.code, 0, "{}", wrongs(&ran));
+    let near = Folder::new(&toml, &main_of("feed('name')"))
+        .file("n.csv", "id\n1\n")
+        .file("j.jsonl", "1\n");
+    let ran = near.run(&app.url(), &[]);
+    assert!(wrongs(&ran).contains("did you mean `names`?"), "{ran:?}");
+    let broken = Folder::new(&toml, &script)
+        .file("n.csv", "id\n1\n2,3\n")
+        .file("j.jsonl", "1\n");
+    let ran = broken.run(&app.url(), &[]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("n.csv:3:"), "{}", ran.stderr);
+}
+
+#[test]
+fn random_numbers_follow_the_seed() {
+    let body = "local t = {}
+        for i = 1, 5 do t[i] = math.random(1000) end
+        t[6], t[7] = random.text(8), random.pick { 'a', 'b', 'c' }
+        t[8] = table.concat(random.shuffle { 1, 2, 3, 4, 5 })
+        t[9] = random.between(1, 2)
+        must('range', t[9] >= 1 and t[9] < 2)
+        must('sure', random.chance(1) and not random.chance(0))
+        t[10] = u:unique('x')
+        c:get('/' .. table.concat(t, '-'))";
+    let path = |seed: &str| {
+        let app = App::start();
+        let ran = Folder::new(ONCE, &main_of(body)).run(&app.url(), &["--seed", seed]);
+        assert_eq!(ran.code, 0, "{}", wrongs(&ran));
+        app.seen()[0].path().to_owned()
+    };
+    assert_eq!(path("1"), path("1"));
+    assert_ne!(path("1"), path("2"));
+}
+
+#[test]
+fn steps_are_named_by_routes_and_options() {
+    let app = App::start();
+    let toml = "[routes]\n\"/assets/*\" = \"assets\"\n\"POST /api/teams/:id\" = \"team\"\n\
+        [timeouts.routes]\n\"/api/slow\" = \"100ms\"\n\
+        [[phase]]\nname = \"l\"\nduration = \"400ms\"\n[phase.users.main]\nusers = 1\n";
+    let script = main_of(
+        "c:get('/assets/a.css') c:get('/assets/b/c.js') c:post('/api/teams/7') c:get('/api/teams/7?x=1')
+         c:get('/api/teams/8') c:get('/other', { step = 'mine' }) pcall(c.get, c, '/api/slow?end=silent') pause(9)",
+    );
+    let report = Folder::new(toml, &script).run(&app.url(), &[]).report();
+    let steps: Vec<(String, u64)> = report["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| {
+            let name = step["name"].as_str().unwrap().to_owned();
+            (name, step["requests"].as_u64().unwrap())
+        })
+        .collect();
+    let expected = [
+        ("assets", 2),
+        ("team", 1),
+        ("GET /api/teams/:id", 2),
+        ("mine", 1),
+        ("GET /api/slow", 1),
+    ];
+    let expected = expected.map(|(name, count)| (name.to_owned(), count));
+    assert_eq!(steps, expected);
+    support::check_sums(&report);
+    let slow = support::samples(&report, "timeout");
+    assert!(slow[0].contains("within 100ms"), "{slow:?}");
+}
+
+#[test]
+fn a_cache_asks_only_for_what_may_have_changed() {
+    let app = App::with(|seen| {
+        let path = seen.path();
+        let tag = seen.header("if-none-match");
+        let since = seen.header("if-modified-since");
+        let date = "Thu, 01 Jan 2026 00:00:00 GMT";
+        match path {
+            "/etag" if tag == "\"1\"" => {
+                Some(b"HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n".to_vec())
+            }
+            "/etag" => Some(support::reply("200 OK", "ETag: \"1\"\r\n", "tagged")),
+            "/dated" if since == date => Some(b"HTTP/1.1 304 Not Modified\r\n\r\n".to_vec()),
+            "/dated" => Some(support::reply(
+                "200 OK",
+                &format!("Last-Modified: {date}\r\n"),
+                "dated",
+            )),
+            "/fresh" => Some(support::reply(
+                "200 OK",
+                "Cache-Control: max-age=60\r\n",
+                "fresh",
+            )),
+            "/private" => Some(support::reply(
+                "200 OK",
+                "Cache-Control: no-store\r\nETag: \"2\"\r\n",
+                "p",
+            )),
+            _ => None,
+        }
+    });
+    let ran = once(
+        &app,
+        "local b = u:new_client { cache = true }
+         for _, path in { '/etag', '/dated', '/fresh', '/private' } do
+            local first = b:get(path)
+            must('first', not first.from_cache and first.status == 200, path)
+            local second = b:get(path)
+            must('again', second.status == 200 and second:ok() == first:ok(), path)
+            must('cached', second.from_cache == (path ~= '/private'), path)
+         end
+         must('past it', not b:get('/fresh', { cache = false }).from_cache)
+         c:get('/etag')
+         u:new_client({ cache = true }):get('/etag')",
+    );
+    assert_eq!(ran.code, 0, "{}", wrongs(&ran));
+    let asked: Vec<String> = app
+        .seen()
+        .iter()
+        .map(|seen| seen.path().to_owned())
+        .collect();
+    let expected = [
+        "/etag", "/etag", "/dated", "/dated", "/fresh", "/private", "/private", "/fresh", "/etag",
+        "/etag",
+    ];
+    assert_eq!(asked, expected);
+    let tags = app
+        .seen()
+        .iter()
+        .filter(|seen| !seen.header("if-none-match").is_empty())
+        .count();
+    assert_eq!(
+        tags, 1,
+        "no-store is not stored, a client without a cache has none"
+    );
+}
+
+#[test]
+fn pages_bring_their_files_once_and_right() {
+    let page = "<html><link rel=stylesheet href=/a.css><script src=b.js></script>\
+        <img src=/c.png><img src=/c.png><img src=/missing></html>";
+    let serve = move |wrong: &'static str, missing: bool| {
+        App::with(move |seen| {
+            let body = match seen.path() {
+                "/page" if missing => page.to_owned(),
+                "/page" => page.replace("/missing", "/c.png"),
+                path @ ("/a.css" | "/b.js" | "/c.png") if path != wrong => path.to_owned(),
+                "/missing" => return Some(support::reply("404 Not Found", "", "")),
+                _ => "wrong".to_owned(),
+            };
+            Some(support::reply(
+                "200 OK",
+                "Content-Type: text/html\r\n",
+                body,
+            ))
+        })
+    };
+    let toml = format!("[assets]\n\"/a.css\" = \"a.css\"\n\"/b.js\" = \"b.js\"\n{ONCE}");
+    let folder = Folder::new(
+        &toml,
+        &main_of("u:new_client({ cache = true }):page('/page')"),
+    )
+    .file("a.css", "/a.css")
+    .file("b.js", "/b.js");
+    let app = serve("", false);
+    let ran = folder.run(&app.url(), &[]);
+    assert_eq!(ran.code, 0, "{}", wrongs(&ran));
+    let mut asked: Vec<String> = app
+        .seen()
+        .iter()
+        .map(|seen| seen.path().to_owned())
+        .collect();
+    asked.sort();
+    assert_eq!(asked, ["/a.css", "/b.js", "/c.png", "/page"]);
+    let report = ran.report();
+    assert_eq!(report["checks"][0]["name"], "asset");
+    assert_eq!(report["checks"][0]["passed"], 3);
+    for (wrong, missing, part) in [
+        (
+            "/a.css",
+            false,
+            "/a.css is not the file that the scenario expects",
+        ),
+        ("", true, "status-404: GET /missing: status 404"),
+    ] {
+        let app = serve(wrong, missing);
+        let ran = folder.run(&app.url(), &[]);
+        assert_eq!(ran.code, 1);
+        assert!(wrongs(&ran).contains(part), "{}", wrongs(&ran));
+    }
+    // What the scenario says nothing of only has to be there.
+    let app = serve("/c.png", false);
+    assert_eq!(folder.run(&app.url(), &[]).code, 0);
+}
+
+#[test]
+fn a_user_asks_again_until_it_finds_something() {
+    let app = App::start();
+    let ran = once(
+        &app,
+        "local n, at = 0, now()
+         local found = poll({ every = 0.05, within = 2, name = 'job' }, function()
+            n += 1
+            c:get('/poll')
+            return n == 4 and 'found'
+         end)
+         must('found', found == 'found' and n == 4)
+         must('paused', now() - at >= 0.15 and now() - at < 1, now() - at)
+         poll({ every = '20ms', within = '100ms', name = 'never' }, function() c:get('/never') end)",
+    );
+    assert_eq!(ran.code, 1);
+    assert!(
+        wrongs(&ran).contains("never: nothing within 0.1 s"),
+        "{}",
+        wrongs(&ran)
+    );
+    let gaps: Vec<Duration> = {
+        let seen = app.seen();
+        let polls: Vec<&Seen> = seen.iter().filter(|seen| seen.path() == "/poll").collect();
+        polls.windows(2).map(|two| two[1].at - two[0].at).collect()
+    };
+    assert!(
+        gaps.iter().all(|gap| *gap >= Duration::from_millis(45)),
+        "{gaps:?}"
+    );
+}
