@@ -1,7 +1,8 @@
 //! Names that a run meets on its way: steps and checks. Shards count by number, reports say names.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use rustc_hash::FxHashMap;
 
 /// What the names beyond the limit are counted as.
 const OTHER: &str = "(other)";
@@ -51,7 +52,7 @@ impl Names {
 #[derive(Debug)]
 pub(super) struct NameCache {
     names: Arc<Names>,
-    known: HashMap<Box<str>, u16>,
+    known: FxHashMap<Box<str>, u16>,
     by_number: Vec<Arc<str>>,
 }
 
@@ -62,7 +63,7 @@ impl NameCache {
     pub(super) fn new(names: Arc<Names>) -> Self {
         Self {
             names,
-            known: HashMap::new(),
+            known: FxHashMap::default(),
             by_number: Vec::new(),
         }
     }

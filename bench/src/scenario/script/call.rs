@@ -1,6 +1,7 @@
 //! One call of a flow: made into a request, sent, and its reply made into what the script sees.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use isukit_proto::Message;
 use mlua::{Error, Result, Value};
@@ -103,7 +104,13 @@ impl OpenCall {
                 vm.lua.create_userdata(reply)?,
             )));
         }
-        let step = step_of(vm, cx, &asked);
+        let what = what(vm, method, asked.path);
+        let (step, timeout) = step_of(
+            vm,
+            cx,
+            &asked,
+            &what[..method.len() + 1 + asked.route.len()],
+        );
         own.last_step = step;
         let mut bytes = vm.request.take();
         bytes.clear();
@@ -113,8 +120,7 @@ impl OpenCall {
         let pool = *own.clients[client]
             .pool
             .get_or_insert_with(|| cx.open_client());
-        let timeout = asked.options.timeout;
-        let timeout = timeout.unwrap_or_else(|| vm.host.run.timeouts.of(method, asked.route));
+        let timeout = asked.options.timeout.unwrap_or(timeout);
         cx.call(&Call {
             step,
             tag,
@@ -137,8 +143,8 @@ impl OpenCall {
             flow,
             flow_serial,
             client,
-            what: what(asked.method, asked.path),
-            path_from: asked.method.len() + 1,
+            path_from: method.len() + 1,
+            what,
             statuses: asked.options.statuses,
             reply: asked.options.reply,
             caches,
@@ -232,12 +238,15 @@ impl OpenCall {
 }
 
 /// Method and path, for messages.
-fn what(method: &str, path: &str) -> Rc<str> {
-    let mut what = String::with_capacity(method.len() + 1 + path.len());
-    what.push_str(method);
-    what.push(' ');
-    what.push_str(path);
-    what.into()
+fn what(vm: &Vm, method: &str, path: &str) -> Rc<str> {
+    let (route, mut scratch) = vm.route.take();
+    scratch.clear();
+    scratch.push_str(method);
+    scratch.push(' ');
+    scratch.push_str(path);
+    let what = scratch.as_str().into();
+    vm.route.set((route, scratch));
+    what
 }
 
 /// The values of a header. Most lines are told apart by the place of their colon alone.
@@ -335,25 +344,47 @@ fn check_method(method: &[u8]) -> Result<&str> {
     }
 }
 
-/// What the call is counted as.
-fn step_of(vm: &Vm, cx: &mut Cx<'_>, asked: &Asked<'_>) -> StepId {
-    if let Some(step) = &asked.options.step {
-        return cx.step(step);
+/// Paths whose step is remembered.
+const STEPS: usize = 1_000;
+
+/// What the call is counted as, and how long it may take; `what` is its method and route.
+fn step_of(vm: &Vm, cx: &mut Cx<'_>, asked: &Asked<'_>, what: &str) -> (StepId, Duration) {
+    let named = asked.options.step.as_ref();
+    if named.is_none()
+        && let Some(known) = vm.steps.borrow().get(what)
+    {
+        return *known;
     }
-    for (pattern, name) in &vm.host.run.routes {
-        if pattern.matches(asked.method, asked.route) {
-            return cx.step(name);
+    let run = &vm.host.run;
+    let timeout = run.timeouts.of(asked.method, asked.route);
+    if let Some(step) = named {
+        return (cx.step(step), timeout);
+    }
+    let mut routes = run.routes.iter();
+    let step = match routes.find(|(pattern, _)| pattern.matches(asked.method, asked.route)) {
+        Some((_, name)) => cx.step(name),
+        None => {
+            let (mut route, mut name) = vm.route.take();
+            route_of(asked.route, &mut route);
+            name.clear();
+            name.push_str(asked.method);
+            name.push(' ');
+            name.push_str(&route);
+            let step = cx.step(&name);
+            // A path with an id in it may never come again.
+            let has_id = route != asked.route;
+            vm.route.set((route, name));
+            if has_id {
+                return (step, timeout);
+            }
+            step
         }
+    };
+    let mut steps = vm.steps.borrow_mut();
+    if steps.len() < STEPS {
+        steps.insert(what.into(), (step, timeout));
     }
-    let (mut route, mut name) = vm.route.take();
-    route_of(asked.route, &mut route);
-    name.clear();
-    name.push_str(asked.method);
-    name.push(' ');
-    name.push_str(&route);
-    let step = cx.step(&name);
-    vm.route.set((route, name));
-    step
+    (step, timeout)
 }
 
 /// The answer of a client's cache, when it may be used without asking.
@@ -364,7 +395,7 @@ fn from_cache(vm: &Vm, own: &Own, client: usize, asked: &Asked<'_>, now_us: i64)
     };
     let mut reply = Reply {
         serial: u64::MAX,
-        what: what(asked.method, asked.path),
+        what: what(vm, asked.method, asked.path),
         status: entry.status,
         bytes: Rc::clone(&entry.bytes),
         head_len: entry.head_len,

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use isukit_proto::{FieldKind, FieldRef, Message, Schema, WriteValue, Writer};
 use mlua::{Error, Lua, MetaMethod, Result, Table, UserData, UserDataMethods, Value};
+use rustc_hash::FxHashMap;
 
 use super::plain::type_name;
 use super::request::{Payload, unknown};
@@ -48,14 +49,14 @@ impl Child {
 #[derive(Debug)]
 pub(super) struct Kind {
     pub(super) message: Message,
-    fields: HashMap<Box<str>, (FieldRef, Access)>,
+    fields: FxHashMap<Box<str>, (FieldRef, Access)>,
     /// The fields by number, with the names of the `.proto` file.
     order: Vec<(Box<str>, FieldRef)>,
 }
 
 impl Kind {
     fn new(message: &Message) -> Self {
-        let mut fields = HashMap::new();
+        let mut fields = FxHashMap::default();
         let mut order = Vec::new();
         for field in message.fields() {
             let info = message.info(field);

@@ -145,7 +145,7 @@ pub(super) type Ready = VecDeque<(usize, u64, Resume)>;
 pub(super) enum Resume {
     With(MultiValue),
     /// With a reply that has not been counted.
-    Reply(Value, Box<Judging>),
+    Reply(Value, Judging),
     Raise(Error),
 }
 
@@ -293,8 +293,9 @@ impl ScriptUser {
         if vm.host.effects.borrow().is_empty() {
             return;
         }
-        let effects = std::mem::take(&mut *vm.host.effects.borrow_mut());
-        for effect in effects {
+        // What is done may lead to more, so the list is not held meanwhile; its memory comes back.
+        let mut effects = std::mem::take(&mut *vm.host.effects.borrow_mut());
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Score(tag, times) => cx.score(tag, times),
                 Effect::Check(name, failure) => cx.check(&name, failure.as_deref()),
@@ -310,6 +311,10 @@ impl ScriptUser {
                     }
                 }
             }
+        }
+        let mut kept = vm.host.effects.borrow_mut();
+        if kept.is_empty() {
+            *kept = effects;
         }
     }
 
@@ -401,7 +406,7 @@ impl ScriptUser {
             Resume::With(values) => thread.resume(values),
             Resume::Raise(error) => thread.resume_error(error),
             Resume::Reply(reply, judging) => {
-                *vm.host.judging.borrow_mut() = Some(*judging);
+                *vm.host.judging.borrow_mut() = Some(judging);
                 thread.resume(reply)
             }
         };
@@ -770,7 +775,7 @@ impl ScriptUser {
         let alive = matches!(self.flows.get(place), Some(Some(flow)) if flow.serial == serial);
         match call.answer(vm, cx, &mut self.own, view) {
             Ok((reply, judging)) if alive => {
-                self.wake_flow(place, Resume::Reply(reply, Box::new(judging)));
+                self.wake_flow(place, Resume::Reply(reply, judging));
             }
             Ok((_, mut judging)) => {
                 let seen = (judging.status, judging.body_bytes);

@@ -76,10 +76,11 @@ impl View {
                 Ok(Value::UserData(lua.create_userdata(part)?))
             }
             Access::Scalars => self.scalars(lua, *field, name),
-            Access::Messages(_) => {
+            Access::Messages(child) => {
                 let list = List {
                     of: self.clone(),
-                    name: name.into(),
+                    field: *field,
+                    kind: child.kind(&*kinds(lua)?),
                     items: OnceCell::new(),
                 };
                 Ok(Value::UserData(lua.create_userdata(list)?))
@@ -218,8 +219,9 @@ impl UserData for View {
 #[derive(Debug)]
 struct List {
     of: View,
-    /// Name of the field.
-    name: Box<[u8]>,
+    field: FieldRef,
+    /// The type of the messages.
+    kind: Rc<Kind>,
     /// The messages, once one of them was asked for: often only their number is.
     items: OnceCell<Vec<View>>,
 }
@@ -229,28 +231,22 @@ impl List {
         if let Some(items) = self.items.get() {
             return Ok(items.len());
         }
-        let (field, _) = self.of.kind.field(&self.name)?;
-        let found = self.of.kind.message.get(*field, self.of.wire());
+        let found = self.of.kind.message.get(self.field, self.of.wire());
         match found.map_err(broken)? {
             Field::List { len } => Ok(len as usize),
             _ => Ok(0),
         }
     }
 
-    fn items(&self, lua: &Lua) -> Result<&[View]> {
+    fn items(&self) -> Result<&[View]> {
         if let Some(items) = self.items.get() {
             return Ok(items);
         }
-        let (field, access) = self.of.kind.field(&self.name)?;
-        let Access::Messages(child) = access else {
-            return Ok(&[]);
-        };
-        let kind = child.kind(&*kinds(lua)?);
-        let found = self.of.kind.message.items(*field, self.of.wire());
+        let found = self.of.kind.message.items(self.field, self.of.wire());
         let items = found.map_err(broken)?;
         let items = items.iter().map(|item| match item {
-            Field::Message(part) => self.of.part(Rc::clone(&kind), part),
-            _ => View::new(Rc::clone(&kind), Rc::clone(&self.of.bytes), 0, 0),
+            Field::Message(part) => self.of.part(Rc::clone(&self.kind), part),
+            _ => View::new(Rc::clone(&self.kind), Rc::clone(&self.of.bytes), 0, 0),
         });
         Ok(self.items.get_or_init(|| items.collect()))
     }
@@ -259,12 +255,16 @@ impl List {
 impl UserData for List {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_meta_method(MetaMethod::Len, |_, this, ()| this.len());
-        methods.add_meta_method(MetaMethod::Index, |lua, this, key: Value| {
-            let items = this.items(lua)?;
+        methods.add_meta_method(MetaMethod::Index, |_, this, key: Value| {
+            let items = this.items()?;
             let at = super::request::whole_number(&key).and_then(|at| usize::try_from(at - 1).ok());
             let item = at.and_then(|at| items.get(at)).cloned();
             item.ok_or_else(|| {
-                out_of_range(&String::from_utf8_lossy(&this.name), items.len(), &key)
+                out_of_range(
+                    this.of.kind.message.info(this.field).name,
+                    items.len(),
+                    &key,
+                )
             })
         });
         methods.add_meta_function(MetaMethod::Iter, |lua, this: mlua::AnyUserData| {
@@ -272,7 +272,7 @@ impl UserData for List {
                 lua.create_function(|lua, (list, at): (mlua::AnyUserData, Option<usize>)| {
                     let list = list.borrow::<Self>()?;
                     let at = at.unwrap_or(0);
-                    match list.items(lua)?.get(at) {
+                    match list.items()?.get(at) {
                         Some(item) => Ok((
                             Some(at + 1),
                             Value::UserData(lua.create_userdata(item.clone())?),
@@ -282,8 +282,8 @@ impl UserData for List {
                 })?;
             Ok((next, this, Value::Nil))
         });
-        methods.add_meta_method(MetaMethod::ToString, |lua, this, ()| {
-            let items: Vec<String> = this.items(lua)?.iter().map(View::json).collect();
+        methods.add_meta_method(MetaMethod::ToString, |_, this, ()| {
+            let items: Vec<String> = this.items()?.iter().map(View::json).collect();
             Ok(format!("[{}]", items.join(",")))
         });
     }

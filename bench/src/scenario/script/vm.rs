@@ -1,12 +1,13 @@
 //! One shard's interpreter: what scripts may call, and what keeps them within bounds.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use isukit_proto::Message;
 use mlua::{Error, Function, Lua, LuaOptions, Result, StdLib, Table, Value, VmState};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::client::Client;
 use super::flow::Flow;
@@ -75,7 +76,7 @@ pub(super) struct Host {
     pub(super) effects: RefCell<Vec<Effect>>,
     pub(super) judging: RefCell<Option<Judging>>,
     /// Names of checks, so that one that holds costs no memory.
-    names: RefCell<HashSet<Rc<str>>>,
+    names: RefCell<FxHashSet<Rc<str>>>,
     /// On the run's clock.
     pub(super) now: Cell<Nanos>,
     /// Wall clock in microseconds since the Unix epoch.
@@ -191,6 +192,8 @@ pub(super) struct Vm {
     pub(super) request: Cell<Vec<u8>>,
     /// Memory that routes and names of steps are written in.
     pub(super) route: Cell<(String, String)>,
+    /// Steps and timeouts of calls whose paths have no ids in them.
+    pub(super) steps: RefCell<FxHashMap<Box<str>, (StepId, Duration)>>,
     /// The last Content-Type, and the message type it names.
     pub(super) last_type: RefCell<Option<(Box<[u8]>, Option<Message>)>>,
     /// Bytes of replies that the collector has not been told of.
@@ -272,6 +275,7 @@ impl Vm {
             ready: Cell::default(),
             request: Cell::default(),
             route: Cell::default(),
+            steps: RefCell::default(),
             last_type: RefCell::default(),
             lua,
             host,
