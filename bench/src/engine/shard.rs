@@ -320,7 +320,11 @@ impl<'r> Shard<'r> {
     fn start_first_users(&mut self) {
         for population in 0..self.crowds.len() {
             let first = self.crowds[population].population.load.first_users();
-            for n in 0..share(first, self.index, self.plan.threads) {
+            let ours = share(first, self.index, self.plan.threads);
+            // Lists that double as they grow would take half as much again for many users.
+            self.seats.reserve_exact(ours);
+            self.io.connections.reserve_exact(ours);
+            for n in 0..ours {
                 // Connecting a thousand users takes a while: each is due when it is its turn.
                 let due_at = self.io.tick();
                 let number = self.index + n * self.plan.threads;

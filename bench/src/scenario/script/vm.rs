@@ -201,7 +201,7 @@ pub(super) struct Vm {
 }
 
 /// A heap larger than this is collected with care for memory, in bytes.
-const LARGE_HEAP: usize = 16 * 1024 * 1024;
+const LARGE_HEAP: usize = 8 * 1024 * 1024;
 
 /// Bytes of replies after which the collector is made to go on.
 const COLLECT_BYTES: usize = 64 * 1024;
@@ -320,7 +320,7 @@ impl Vm {
             return;
         }
         self.saves.set(large);
-        let goal = if large { 130 } else { 200 };
+        let goal = if large { 115 } else { 200 };
         let parameters = mlua::state::GcIncParams::default().goal(goal);
         self.lua
             .gc_set_mode(mlua::state::GcMode::Incremental(parameters));
