@@ -80,10 +80,12 @@ impl Crowd {
         start: Nanos,
         duration: Nanos,
     ) -> Self {
+        // Where there are fewer seats than shards, only those with one are sent somebody.
+        let seated = shards.min(population.load.max_users());
         let arrivals = match &population.load {
-            Load::Open { arrivals, .. } => {
+            Load::Open { arrivals, .. } if shard < seated => {
                 let schedule = Schedule::new(arrivals, duration);
-                let pacer = Pacer::new(Arc::new(schedule), shard as u64, shards as u64);
+                let pacer = Pacer::new(Arc::new(schedule), shard as u64, seated as u64);
                 Some(Arrivals {
                     coming: pacer.arrivals(),
                     pacer,
