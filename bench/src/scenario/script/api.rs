@@ -13,6 +13,7 @@ use super::plain::{Plain, type_name};
 use super::reply::Reply;
 use super::request::{Payload, duration, form, unknown, whole_number};
 use super::shared::{Full, Waiter};
+use super::user::{FLOWS, too_many_flows};
 use super::view::View;
 use super::vm::{Effect, Host};
 use crate::engine::{Fault, FaultKind};
@@ -187,6 +188,10 @@ fn run(lua: &Lua, host: &Rc<Host>) -> Result<()> {
     function!(lua, host, globals, "spawn", |_lua, host, (what, users) as (Value, Option<usize>)| {
         match &what {
             Value::Function(body) => {
+                host.spawned.set(host.spawned.get() + 1);
+                if host.spawned.get() > FLOWS {
+                    return Err(too_many_flows());
+                }
                 host.act(Effect::Spawn(body.clone()));
                 Ok(())
             }

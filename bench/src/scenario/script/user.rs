@@ -18,7 +18,7 @@ use crate::engine::{
 };
 
 /// Flows of one user at a time.
-const FLOWS: usize = 1_000;
+pub(super) const FLOWS: usize = 1_000;
 
 /// Flows of one user that go on before others have their turn: not all that they ask for takes time.
 const FLOWS_AT_A_TIME: usize = 200;
@@ -927,7 +927,8 @@ impl FlowState {
     }
 }
 
-fn too_many_flows() -> Error {
+/// What is told of flows beyond [`FLOWS`].
+pub(super) fn too_many_flows() -> Error {
     Error::runtime(format!(
         "a user has more than {FLOWS} flows at a time (parallel, spawn, within)"
     ))

@@ -84,6 +84,8 @@ pub(super) struct Host {
     pub(super) running: Cell<bool>,
     /// Index of the phase's populations by kind, for `spawn`.
     pub(super) phase: Cell<usize>,
+    /// Flows that the running flow has asked for.
+    pub(super) spawned: Cell<usize>,
     ticks: Cell<u32>,
     /// Thread CPU time when the flow was first looked at, in nanoseconds.
     began: Cell<Option<u64>>,
@@ -128,6 +130,7 @@ impl Host {
 
     /// A flow is about to run.
     pub(super) fn begin(&self) {
+        self.spawned.set(0);
         self.ticks.set(0);
         self.began.set(None);
     }
@@ -239,6 +242,7 @@ impl Vm {
             unix_us: Cell::new(0),
             running: Cell::new(true),
             phase: Cell::new(0),
+            spawned: Cell::new(0),
             ticks: Cell::new(0),
             began: Cell::new(None),
         });
