@@ -94,6 +94,7 @@ impl Options {
 pub(super) fn unknown(name: &str, what: &str, known: &[&str]) -> Error {
     let hint = match nearest(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "there is none".to_owned(),
         None => format!("there are {}", known.join(", ")),
     };
     Error::runtime(format!("`{name}` is no {what}; {hint}"))
@@ -129,7 +130,7 @@ pub(super) fn duration(value: &Value, what: &str) -> Result<Duration> {
     };
     // A negative pause is none: scripts subtract times.
     Duration::try_from_secs_f64(seconds.max(0.0))
-        .map_err(|_| Error::runtime(format!("{what}: {seconds} seconds is no duration")))
+        .map_err(|_| Error::runtime(format!("{what}: {seconds:?} seconds is no duration")))
 }
 
 /// A table of names and values, or text that is escaped already, as `a=1&b=2`.
