@@ -223,6 +223,14 @@ fn hogs() -> Vec<(&'static str, &'static str)> {
         ("table.unpack({}, 1, 1e8)", "scenario.luau:2: "),
         ("string.rep('', 2 ^ 31 - 1)", ""),
         ("local s = string.format('%99.99f', 1e300)", ""),
+        (
+            "table.move({}, 1, 1e9, 2)",
+            "scenario.luau:2: table.move moves at most",
+        ),
+        (
+            "table.move({ 1 }, 1, 1, 2) table.move({ 1 }, 1, 1, 1, {})",
+            "",
+        ),
         ("return", ""),
         ("coroutine.yield(99)", "scenario.luau:2: "),
         (

@@ -353,7 +353,7 @@ fn wrong_names_are_told_with_their_line_and_the_nearest() {
         (
             "score('job')",
             2,
-            &["scenario.luau:2: `job` is no score tag of scenario.toml"],
+            &["scenario.luau:2: `job` is no score tag of scenario.toml; there is none"],
         ),
         (
             "spawn('guest')",
