@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::client::{CLIENTS, Client};
 use super::flow::Flow;
-use super::message::{Body, MessageType};
+use super::message::{self, Body};
 use super::plain::{Plain, type_name};
 use super::reply::Reply;
 use super::request::{Payload, duration, form, unknown, whole_number};
@@ -79,6 +79,10 @@ fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => format!("{:?}", text.to_string_lossy()),
         Value::Nil => "nil".to_owned(),
+        Value::Table(_) => match Plain::of(value).and_then(|plain| plain.to_json()) {
+            Ok(json) => json.to_string(),
+            Err(_) => "a table".to_owned(),
+        },
         other => match super::request::whole_number(other) {
             Some(number) => number.to_string(),
             None => other
@@ -354,7 +358,9 @@ fn clients(lua: &Lua, host: &Rc<Host>, private: &Table) -> Result<()> {
             0 => String::new(),
             seed => format!("-s{seed}"),
         };
-        Ok(format!("{}-{}-{}-{}{seed}", &*prefix, own.kind, own.number, own.named))
+        // Users are numbered anew in each phase.
+        let phase = host.phase.get();
+        Ok(format!("{}-{phase}-{}-{}-{}{seed}", &*prefix, own.kind, own.number, own.named))
     });
     function!(lua, host, private, "random_text", |_lua, host, length as usize| {
         if length > 1 << 20 {
@@ -364,13 +370,13 @@ fn clients(lua: &Lua, host: &Rc<Host>, private: &Table) -> Result<()> {
         let letters = (0..length).map(|_| char::from(LETTERS[random.usize(..LETTERS.len())]));
         Ok(letters.collect::<String>())
     });
-    function!(lua, host, private, "message_type", |_lua, host, name as LuaString| {
+    function!(lua, host, private, "message_type", |lua, host, name as LuaString| {
         let Some(schema) = &host.run.schema else {
             return Err(Error::runtime(
                 "P has no message types: there is no .proto file in the scenario's folder",
             ));
         };
-        MessageType::find(&host.kinds, schema, &name.to_str()?)
+        message::find(lua, &host.kinds, schema, &name.to_str()?)
     });
     Ok(())
 }

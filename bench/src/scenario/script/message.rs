@@ -196,6 +196,26 @@ impl MessageType {
     }
 }
 
+/// What `P` has by the name: a message type, or an enum that is inside of none, as a table of its
+/// names.
+///
+/// # Errors
+/// As [`MessageType::find`].
+pub(super) fn find(lua: &Lua, kinds: &Kinds, schema: &Schema, name: &str) -> Result<Value> {
+    let error = match MessageType::find(kinds, schema, name) {
+        Ok(found) => return Ok(Value::UserData(lua.create_userdata(found)?)),
+        Err(error) => error,
+    };
+    let suffix = format!(".{name}");
+    let mut enums = schema
+        .enums()
+        .filter(|info| info.name == name || info.name.ends_with(&suffix));
+    match (enums.next(), enums.next()) {
+        (Some(info), None) => enum_table(lua, info.name, info.values.iter().map(|(name, _)| *name)),
+        _ => Err(error),
+    }
+}
+
 /// The message type a script means by `name`.
 ///
 /// # Errors
