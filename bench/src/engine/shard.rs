@@ -909,9 +909,10 @@ impl<'r> Shard<'r> {
         if phase.strict && (self.has_erred || self.io.delta.errors() > 0) {
             self.wiring.coordination.fail();
         }
-        self.has_erred = false;
         self.io.delta.ended = Some(self.io.now);
         self.flush();
+        // The last counts are this phase's as well: the next one has to answer for its own only.
+        self.has_erred = false;
         if let Some(events) = self.io.events.take() {
             self.events = Some(events);
         }
