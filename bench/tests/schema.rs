@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{Target, always, finish, isukit, nobody, reply, run, spawn};
+use support::scenario::{App, Folder};
+use support::{Target, always, check_sums, finish, isukit, nobody, reply, run, spawn};
 
 const SCHEMA: &str = include_str!("../schemas/run.v1.json");
 
@@ -92,6 +93,87 @@ fn reports_of_every_kind_of_run_follow_the_schema() {
     let report = finish(process).report();
     assert_eq!(report["interrupted"], true);
     check("interrupted", &report);
+}
+
+const SCENARIO: &str = "[score]\na = 0.1\nerror = { per = 2, points = -5 }\ntimeout = -1\n\
+    [score.bonus]\nby = \"a\"\nsteps = [[1, 2]]\n\
+    [[phase]]\nname = \"initialize\"\nrun = \"initialize\"\ntime_limit = \"300ms\"\n\
+    [[phase]]\nname = \"warm-up\"\nduration = \"100ms\"\ncounts = false\n[phase.users.main]\nusers = 1\n\
+    [[phase]]\nname = \"load\"\nduration = \"300ms\"\n[phase.users.main]\nusers = 2\n\
+    [phase.users.guest]\narrivals = [{ at = \"0s\", users = 9 }]\nmax_users = 3\n\
+    [[phase]]\nname = \"validate\"\nrun = \"validate\"\n";
+
+/// What users do in the first phase, in the load and at the end, and the exit code.
+#[test]
+fn reports_of_scenarios_follow_the_schema() {
+    let app = App::start();
+    let get = "c:get('/'):ok() score('a') check('fine', true)";
+    let rows = [
+        ("fine", get, get, get, 0),
+        ("initialize fails", "must('good', false)", get, get, 1),
+        ("initialize hangs", "pause(9)", get, get, 1),
+        ("initialize is broken", "error('x')", get, get, 2),
+        (
+            "errors",
+            get,
+            "c:get('/?status=500') check('bad', false, 'it is')",
+            get,
+            0,
+        ),
+        (
+            "timeouts",
+            get,
+            "c:get('/?end=silent', { timeout = '20ms' })",
+            get,
+            0,
+        ),
+        ("broken", get, "c:get('/') local x = nil + 1", get, 2),
+        ("critical", get, "c:get('/') fail('lost')", get, 1),
+        ("validation", get, get, "check_equal('sum', 1, 2)", 1),
+        ("nothing", "", "", "", 0),
+    ];
+    support::side_by_side(
+        rows.to_vec(),
+        4,
+        |(what, initialize, main, validate, code)| {
+            let script = format!(
+                "local function act(u) local c = u.client {main} pause(0.01) end
+            return {{
+                initialize = function(u) local c = u.client {initialize} end,
+                main = act,
+                guest = act,
+                validate = function(u) local c = u.client {validate} end,
+            }}"
+            );
+            let ran = Folder::new(SCENARIO, &script).run(&app.url(), &["--threads", "2"]);
+            assert_eq!(ran.code, code, "{what}: {ran:?}");
+            let report = ran.report();
+            check(what, &report);
+            check_sums(&report);
+            assert_eq!(report["asked"]["model"], "scenario");
+            assert_eq!(report["asked"]["duration_s"], 0.3);
+            assert_eq!(report["phases"].as_array().unwrap().len(), 4);
+        },
+    );
+    let long = SCENARIO.replace("300ms", "30s");
+    let script = "local function act(u) u.client:get('/') end
+        return { initialize = act, main = act, guest = act, validate = act }";
+    let folder = Folder::new(&long, script);
+    let mut command = isukit();
+    command.args([
+        "run",
+        folder.path(),
+        "--target",
+        &app.url(),
+        "--format",
+        "json",
+    ]);
+    let process = spawn(command);
+    sleep(Duration::from_millis(600));
+    process.signal(Signal::INT);
+    let report = finish(process).report();
+    assert_eq!(report["interrupted"], true);
+    check("interrupted scenario", &report);
 }
 
 /// Every field says what it is; every object is closed and lists what it must have.
