@@ -72,8 +72,18 @@ fn starved_share(used: &ThreadUse) -> f64 {
     used.starved_ns as f64 / used.wall_ns.max(1) as f64
 }
 
+/// What a closed run of one URL learns when every connection waited for the target.
+pub const MORE_CONNECTIONS: &str = "every connection was waiting for the target; more --connections \
+     may give more, until only the latency grows";
+
+/// What a scenario's run learns when its users waited for the target.
+pub const MORE_USERS: &str = "the users were waiting for the target, or pausing as the script says; more \
+     users may give more, until only the latency grows";
+
 /// Judge a run; `rate` is the asked rate in requests a second, none for the closed model.
-pub fn judge(totals: &Totals, rate: Option<f64>) -> Verdict {
+///
+/// `waiting` says what it means when nothing limited the generator.
+pub fn judge(totals: &Totals, rate: Option<f64>, waiting: &str) -> Verdict {
     let mut evidence = generator_evidence(totals);
     if !evidence.is_empty() {
         return Verdict {
@@ -92,11 +102,7 @@ pub fn judge(totals: &Totals, rate: Option<f64>) -> Verdict {
     let limit = match rate {
         None => {
             if !failed {
-                evidence.push(
-                    "every connection was waiting for the target; more --connections may give \
-                     more, until only the latency grows"
-                        .to_owned(),
-                );
+                evidence.push(waiting.to_owned());
             }
             Limit::ServerLimited
         }
@@ -243,6 +249,7 @@ mod tests {
                 threads: vec![ThreadUse::default(), thread],
             },
             rate,
+            MORE_CONNECTIONS,
         )
     }
 

@@ -486,7 +486,11 @@ fn phases_follow_each_other_until_one_fails() {
     );
     // The errors of the load are not those of the validation behind it.
     check_phases(
-        [get, "c:get('/?status=500') score('a')", "c:get('/?delay=50')"],
+        [
+            get,
+            "c:get('/?status=500') score('a')",
+            "c:get('/?delay=50')",
+        ],
         0,
         [done(1), done(2), done(3), done(1)],
         "status-500",

@@ -25,7 +25,7 @@ pub struct SeriesPoint {
     pub sent: u64,
     /// Late ones among them.
     pub late: u64,
-    /// Users active at its end.
+    /// The most users active at a time in it.
     pub users: u64,
     /// Latencies of the requests that finished.
     pub latency_ms: LatencySummary,

@@ -3,7 +3,8 @@
 //! Everything here belongs to one thread. Users reach it through [`Cx`](super::shard::Cx); what
 //! arrives on a connection is taken apart in [`shard`](super::shard), which owns the users.
 
-use std::collections::VecDeque;
+mod clients;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +22,10 @@ use super::plan::Plan;
 use super::stream::{Stream, connect_tcp, connect_unix};
 use super::tally::Delta;
 use super::timers::{TimerKey, Timers};
-use super::user::{Call, ClientId, StepId, Timing};
+use super::user::{Call, StepId, Timing};
 use crate::http1::target::Endpoint;
 use crate::http1::{ReplyReader, Want};
+use clients::Client;
 
 /// How long a body waits for `100 Continue` before it is sent anyway (RFC 9110, section 10.1.1).
 const CONTINUE_WAIT: Nanos = 1_000_000_000;
@@ -90,26 +92,6 @@ pub(super) enum State {
     Handshaking,
     /// Can carry a request, or carries one.
     Ready,
-}
-
-/// A client's connections.
-#[derive(Debug, Default)]
-struct Client {
-    idle: Vec<u32>,
-    /// Connections that are not vacant.
-    open: usize,
-    /// Calls that wait for a connection.
-    waiting: VecDeque<Waiting>,
-    /// Nobody uses it any more.
-    is_gone: bool,
-}
-
-/// A call that found all connections of its client busy.
-#[derive(Debug)]
-struct Waiting {
-    active: Active,
-    bytes: Box<[u8]>,
-    first_part: usize,
 }
 
 /// One slot for a connection.
@@ -341,91 +323,6 @@ impl Io {
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
         epoll::add(&self.epoll, bell, epoll::EventData::new_u64(BELL), flags)?;
         Ok(())
-    }
-
-    /// A new pool of connections.
-    pub(super) fn open_client(&mut self) -> ClientId {
-        ClientId(self.free_clients.pop().unwrap_or_else(|| {
-            self.clients.push(Client::default());
-            (self.clients.len() - 1) as u32
-        }))
-    }
-
-    /// Give a pool back. Calls that are still open on it are answered before it is used again.
-    pub(super) fn close_client(&mut self, ClientId(id): ClientId) {
-        if id == ClientId::SHARED.0 {
-            return;
-        }
-        let Some(client) = self.clients.get_mut(id as usize) else {
-            return;
-        };
-        client.is_gone = true;
-        for slot in std::mem::take(&mut client.idle) {
-            self.close(slot);
-        }
-        self.forget_client(id);
-    }
-
-    /// Let the next owner have a pool that nobody uses and that has nothing open.
-    fn forget_client(&mut self, id: u32) {
-        let client = &mut self.clients[id as usize];
-        if client.is_gone && client.open == 0 && client.waiting.is_empty() {
-            client.is_gone = false;
-            self.free_clients.push(id);
-        }
-    }
-
-    /// Send a call for the user in `seat`.
-    pub(super) fn call(&mut self, seat: u32, call: &Call<'_>) {
-        let active = Active::new(seat, call);
-        self.live_calls += 1;
-        let client = &mut self.clients[call.client.0 as usize];
-        match client.idle.pop() {
-            Some(slot) => self.send_on(slot, active, call),
-            None if call.client != ClientId::SHARED
-                && client.open >= self.plan.client_connections =>
-            {
-                client.waiting.push_back(Waiting {
-                    active,
-                    bytes: call.bytes.into(),
-                    first_part: call.first_part,
-                });
-            }
-            None => self.open_for(active, call),
-        }
-    }
-
-    /// Send what waited for a connection of its client that has become free.
-    pub(super) fn send_waiting(&mut self) {
-        while let Some(id) = self.ready_clients.pop() {
-            loop {
-                let client = &mut self.clients[id as usize];
-                let is_free = !client.idle.is_empty() || client.open < self.plan.client_connections;
-                let Some(waiting) = is_free.then(|| client.waiting.pop_front()).flatten() else {
-                    break;
-                };
-                let idle = client.idle.pop();
-                let call = Call {
-                    bytes: &waiting.bytes,
-                    first_part: waiting.first_part,
-                    ..Call::default()
-                };
-                match idle {
-                    Some(slot) => self.send_on(slot, waiting.active, &call),
-                    None => self.open_for(waiting.active, &call),
-                }
-            }
-            self.forget_client(id);
-        }
-    }
-
-    /// A connection of a client has become free.
-    #[inline]
-    fn has_room(&mut self, client: u32) {
-        let pool = &self.clients[client as usize];
-        if !pool.waiting.is_empty() || pool.is_gone {
-            self.ready_clients.push(client);
-        }
     }
 
     #[inline]

@@ -169,7 +169,7 @@ pub struct Delta {
     pub bytes_received: u64,
     /// Events that could not be handed to the writer in time.
     pub events_lost: u64,
-    /// Users active at the end of the second.
+    /// The most users active at a time in the second.
     pub users: u64,
     /// The thread.
     pub thread: ThreadUse,

@@ -28,7 +28,7 @@ pub struct PhaseReport {
 /// How many users there were.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct UsersReport {
-    /// The most at the end of a second.
+    /// The most at a time.
     pub most: u64,
 }
 

@@ -27,7 +27,6 @@ pub(super) const REMOVED: &[&str] = &[
     "getfenv",
     "loadstring",
     "newproxy",
-    "print",
     "require",
     "setfenv",
 ];
@@ -227,6 +226,8 @@ fn run(lua: &Lua, host: &Rc<Host>) -> Result<()> {
         }
         Ok(())
     });
+    // The name that everybody tries first.
+    globals.raw_set("print", globals.get::<Value>("log")?)?;
     Ok(())
 }
 

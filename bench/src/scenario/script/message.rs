@@ -470,6 +470,9 @@ fn with_scalar<T>(
                 Err(_) => go_on(WriteValue::Bytes(&bytes)),
             }
         }
+        Value::UserData(_) => Err(wrong(
+            "a table of fields: write { ... } inside of a message, without its type",
+        )),
         _ => Err(wrong("a number, string or boolean, or a table of fields")),
     }
 }

@@ -2,6 +2,9 @@
 
 use mlua::{Error, Lua, Result, Table, Value};
 
+/// Marks the metatable of a reply's list of scalars.
+pub(super) const LIST: &str = "__list";
+
 /// Tables nested deeper than this are refused.
 const DEPTH: usize = 32;
 
@@ -68,7 +71,9 @@ impl Plain {
     }
 
     fn of_table(table: &Table, depth: usize) -> Result<Self> {
-        if table.metatable().is_some() {
+        // The lists of a reply have one that only tells of elements that are not there.
+        let is_ours = |meta: Table| meta.raw_get::<bool>(LIST).unwrap_or(false);
+        if table.metatable().is_some_and(|meta| !is_ours(meta)) {
             return Err(Error::runtime(
                 "an object cannot be shared; take its numbers, strings and booleans",
             ));

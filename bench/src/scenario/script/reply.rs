@@ -173,7 +173,7 @@ impl Reply {
         let host = host(lua)?;
         self.seen(&host);
         let error = self.error_view(&host);
-        let code = error.as_ref().and_then(|view| view_code(view));
+        let code = error.as_ref().and_then(view_code);
         let failed = self.is_error || self.status >= 400;
         let text = text.map(|text| text.to_string_lossy());
         let says = |text: &str| match &error {

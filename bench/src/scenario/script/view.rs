@@ -110,6 +110,7 @@ impl View {
             Err(out_of_range(&name, length, &key))
         })?;
         let meta = lua.create_table()?;
+        meta.raw_set(super::plain::LIST, true)?;
         meta.raw_set("__index", missing)?;
         list.set_metatable(Some(meta))?;
         list.set_readonly(true);

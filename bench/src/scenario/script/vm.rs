@@ -175,6 +175,9 @@ impl Host {
     }
 }
 
+/// A Content-Type and the message type that it names.
+type NamedType = (Box<[u8]>, Option<Message>);
+
 /// One shard's interpreter.
 pub(super) struct Vm {
     pub(super) lua: Lua,
@@ -198,7 +201,7 @@ pub(super) struct Vm {
     /// Steps and timeouts of calls whose paths have no ids in them.
     pub(super) steps: RefCell<FxHashMap<Box<str>, (StepId, Duration)>>,
     /// The last Content-Type, and the message type it names.
-    pub(super) last_type: RefCell<Option<(Box<[u8]>, Option<Message>)>>,
+    pub(super) last_type: RefCell<Option<NamedType>>,
     /// Bytes of replies that the collector has not been told of.
     owed: Cell<usize>,
 }
