@@ -115,10 +115,7 @@ fn wrong_sessions_and_results_are_caught() {
 #[test]
 fn wrong_news_is_caught() {
     check_lie("lost-answer", "every member hears of the answer");
-    check_lie(
-        "duplicate-notification",
-        "notifications come once and in order",
-    );
+    check_lie("duplicate-notification", "every member hears of every job");
 }
 
 /// nginx with a configuration of its own; dropping it ends it.
