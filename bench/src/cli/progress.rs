@@ -7,6 +7,9 @@ use isukit_analyze::units::{format_count, format_ms, format_ns};
 
 use crate::engine::{Phase, SeriesPoint, Totals};
 
+/// The narrowest terminal that shows the whole line.
+const COLUMNS: usize = 79;
+
 /// One line on stderr that is written again every second, on a terminal only.
 pub(super) struct Progress {
     on: bool,
@@ -40,7 +43,7 @@ impl Progress {
             Some(score) => format!("  users {}  score {score}", format_count(point.users)),
             None => String::new(),
         };
-        let line = format!(
+        let mut line = format!(
             "{phase}{:>3}s/{:.0}s  {}/s  errors {}{score}  p50 {}  p99 {}  send lag p99 {}",
             point.second + 1,
             duration.as_secs_f64(),
@@ -50,6 +53,10 @@ impl Progress {
             format_ms(point.latency_ms.p99),
             format_ns(point.send_lag_us_p99 * 1e3),
         );
+        // A line that wraps could not be written over; all of it is ASCII but the micro sign's place.
+        if let Some((end, _)) = line.char_indices().nth(COLUMNS) {
+            line.truncate(end);
+        }
         let _ = write!(io::stderr(), "\r{line}\x1b[K");
     }
 

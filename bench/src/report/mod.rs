@@ -228,8 +228,8 @@ pub fn report(
     let scored = scored.unwrap_or_default();
     let mut failures = scenario::failures(plan, outcome);
     failures.extend(scored.failures);
-    // A scenario says itself what fails it; a URL that never answered well was not measured.
-    if !is_scenario && all.requests() == all.errors() {
+    // What never answered well was not measured.
+    if (outcome.was_measured() || !is_scenario) && all.requests() == all.errors() {
         failures.push("no request succeeded".to_owned());
     }
     // A run that never came to its load missed no threshold; it failed before.

@@ -317,6 +317,14 @@ fn ending(report: &RunReport, style: TableStyle, out: &mut dyn Write) -> io::Res
             "- {count} connections were closed because bytes came unasked"
         )?;
     }
+    if report.passed && report.asked.scenario.is_some() {
+        let score = match report.score {
+            Some(score) => format!(" with a score of {score}"),
+            None => String::new(),
+        };
+        let mark = if style == TableStyle::Text { "" } else { "- " };
+        writeln!(out, "{mark}PASSED{score}")?;
+    }
     for failure in &report.failures {
         writeln!(
             out,

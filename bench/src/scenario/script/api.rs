@@ -217,12 +217,11 @@ fn run(lua: &Lua, host: &Rc<Host>) -> Result<()> {
     });
     function!(lua, host, globals, "log", |_lua, host, values as Variadic<Value>| {
         if let Some(trace) = &host.run.trace {
-            let own = host.own.borrow();
             let words: Vec<String> = values
                 .iter()
                 .map(|value| detail_text(Some(value)))
                 .collect();
-            trace.line(&format!("log (user {}): {}", own.number, words.join(" ")));
+            trace.line(&format!("log ({}): {}", host.who.borrow(), words.join(" ")));
         }
         Ok(())
     });
@@ -260,6 +259,9 @@ fn data(lua: &Lua) -> Result<()> {
     set(
         "encode",
         lua.create_function(|lua, text: LuaString| {
+            if text.as_bytes().len() > 1 << 20 {
+                return Err(Error::runtime("encode() takes at most 1048576 bytes"));
+            }
             let escaped = utf8_percent_encode(&text.to_str()?, UNRESERVED).to_string();
             lua.create_string(escaped)
         })?,
@@ -268,6 +270,13 @@ fn data(lua: &Lua) -> Result<()> {
         "has",
         lua.create_function(|_, (view, field): (AnyUserData, LuaString)| {
             view_of(&view)?.has(&field.as_bytes())
+        })?,
+    )?;
+    set(
+        "columns",
+        lua.create_function(|lua, (list, paths): (AnyUserData, Variadic<LuaString>)| {
+            let columns = super::view::columns(lua, &list, &paths)?;
+            Ok(Variadic::from_iter(columns))
         })?,
     )?;
     set(

@@ -135,7 +135,7 @@ impl OpenCall {
             first_part: bytes.len(),
         });
         if let Some(trace) = &vm.host.run.trace {
-            trace.line(&shown_request(&vm.host, own, &bytes, body));
+            trace.line(&shown_request(&vm.host, &bytes, body));
         }
         vm.request.set(bytes);
         Ok(Started::Sent(Box::new(Self {
@@ -487,9 +487,9 @@ fn shown_head(head: &[u8]) -> String {
 }
 
 /// A request for people.
-fn shown_request(host: &Host, own: &Own, bytes: &[u8], body: &Value) -> String {
+fn shown_request(host: &Host, bytes: &[u8], body: &Value) -> String {
     let end = memchr::memmem::find(bytes, b"\r\n\r\n").unwrap_or(bytes.len());
-    let mut shown = format!("-> user {}\n{}", own.number, shown_head(&bytes[..end]));
+    let mut shown = format!("-> {}\n{}", host.who.borrow(), shown_head(&bytes[..end]));
     let sent = bytes.get(end + 4..).unwrap_or_default();
     if sent.is_empty() {
         return shown;
@@ -507,9 +507,20 @@ fn shown_request(host: &Host, own: &Own, bytes: &[u8], body: &Value) -> String {
             let bytes: Rc<[u8]> = sent.into();
             shown.push_str(&message::view(&host.kinds, &message, &bytes, 0).json());
         }
-        None => shown.push_str(&sent[..sent.len().min(1_000)].escape_ascii().to_string()),
+        None => shown.push_str(&shown_text(sent)),
     }
     shown
+}
+
+/// The begin of a body: as it is when it is text, escaped when not.
+fn shown_text(body: &[u8]) -> String {
+    let cut = &body[..body.len().min(1_000)];
+    match std::str::from_utf8(cut) {
+        Ok(text) if !text.contains(|c: char| c.is_control() && !c.is_whitespace()) => {
+            text.to_owned()
+        }
+        _ => cut.escape_ascii().to_string(),
+    }
 }
 
 /// A reply for people.
@@ -531,13 +542,7 @@ fn shown_reply(host: &Host, reply: &Reply) -> String {
             shown.push_str(&format!("{}: {}", message.full_name(), view.json()));
         }
         None => {
-            let cut = &body[..body.len().min(1_000)];
-            match std::str::from_utf8(cut) {
-                Ok(text) if !text.contains(|c: char| c.is_control() && !c.is_whitespace()) => {
-                    shown.push_str(text);
-                }
-                _ => shown.push_str(&cut.escape_ascii().to_string()),
-            }
+            shown.push_str(&shown_text(body));
         }
     }
     shown

@@ -4,7 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use isukit_proto::{FieldKind, FieldRef, Message, Schema, WriteValue, Writer};
+use isukit_proto::{FieldKind, FieldPath, FieldRef, Message, Schema, WriteValue, Writer};
 use mlua::{Error, Lua, MetaMethod, Result, Table, UserData, UserDataMethods, Value};
 use rustc_hash::FxHashMap;
 
@@ -52,6 +52,8 @@ pub(super) struct Kind {
     fields: FxHashMap<Box<str>, (FieldRef, Access)>,
     /// The fields by number, with the names of the `.proto` file.
     order: Vec<(Box<str>, FieldRef)>,
+    /// Paths that a script has asked for.
+    paths: RefCell<FxHashMap<Box<str>, FieldPath>>,
 }
 
 impl Kind {
@@ -80,7 +82,26 @@ impl Kind {
             message: message.clone(),
             fields,
             order,
+            paths: RefCell::default(),
         }
+    }
+
+    /// The path with this text, such as `team.id`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn path(&self, text: &str) -> Result<FieldPath> {
+        const PATHS: usize = 100;
+        if let Some(path) = self.paths.borrow().get(text) {
+            return Ok(path.clone());
+        }
+        let path = self.message.path(text);
+        let path = path.map_err(|error| Error::runtime(error.to_string()))?;
+        let mut paths = self.paths.borrow_mut();
+        if paths.len() < PATHS {
+            paths.insert(text.into(), path.clone());
+        }
+        Ok(path)
     }
 
     /// The field with this name.

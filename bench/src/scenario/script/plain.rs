@@ -11,6 +11,9 @@ const DEPTH: usize = 32;
 /// The largest integer up to which a double holds every one.
 const EXACT: u64 = 9_007_199_254_740_992;
 
+/// The most that is copied at once, in bytes.
+const COPIED_BYTES: usize = 64 * 1024 * 1024;
+
 /// A copy of a script's value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Plain {
@@ -45,17 +48,25 @@ impl Plain {
     /// # Errors
     /// When it holds what is bound to its user: functions, replies, clients.
     pub(super) fn of(value: &Value) -> Result<Self> {
-        Self::of_at(value, 0)
+        Self::of_at(value, 0, &mut { COPIED_BYTES })
     }
 
-    fn of_at(value: &Value, depth: usize) -> Result<Self> {
+    /// `room` is what may still be copied: the interpreter's limit does not see it.
+    fn of_at(value: &Value, depth: usize, room: &mut usize) -> Result<Self> {
+        let own = match value {
+            Value::String(text) => text.as_bytes().len(),
+            _ => 0,
+        };
+        *room = room
+            .checked_sub(size_of::<Self>() + own)
+            .ok_or_else(|| Error::runtime("this is more than 64 MiB: too much to be copied"))?;
         Ok(match value {
             Value::Nil => Self::Nil,
             Value::Boolean(value) => Self::Bool(*value),
             Value::Integer(value) => Self::Number(*value as f64),
             Value::Number(value) => Self::Number(*value),
             Value::String(text) => Self::Text(text.as_bytes().as_ref().into()),
-            Value::Table(table) if depth < DEPTH => Self::of_table(table, depth)?,
+            Value::Table(table) if depth < DEPTH => Self::of_table(table, depth, room)?,
             Value::Table(_) => {
                 return Err(Error::runtime(format!(
                     "tables are nested more than {DEPTH} deep, or in a circle"
@@ -70,7 +81,7 @@ impl Plain {
         })
     }
 
-    fn of_table(table: &Table, depth: usize) -> Result<Self> {
+    fn of_table(table: &Table, depth: usize, room: &mut usize) -> Result<Self> {
         // The lists of a reply have one that only tells of elements that are not there.
         let is_ours = |meta: Table| meta.raw_get::<bool>(LIST).unwrap_or(false);
         if table.metatable().is_some_and(|meta| !is_ours(meta)) {
@@ -80,7 +91,7 @@ impl Plain {
         }
         let mut list = Vec::new();
         for at in 1..=table.raw_len() {
-            list.push(Self::of_at(&table.raw_get(at)?, depth + 1)?);
+            list.push(Self::of_at(&table.raw_get(at)?, depth + 1, room)?);
         }
         let mut fields = Vec::new();
         table.for_each(|key: Value, value: Value| {
@@ -93,8 +104,8 @@ impl Plain {
                 at.is_some_and(|at| at >= 1.0 && at <= list.len() as f64 && at.fract() == 0.0);
             if !listed {
                 fields.push((
-                    Self::of_at(&key, depth + 1)?,
-                    Self::of_at(&value, depth + 1)?,
+                    Self::of_at(&key, depth + 1, room)?,
+                    Self::of_at(&value, depth + 1, room)?,
                 ));
             }
             Ok(())

@@ -262,6 +262,11 @@ impl UserData for Reply {
         });
         fields.add_field_method_get("body", |lua, this| lua.create_string(this.body()));
         fields.add_field_method_get("size", |_, this| Ok(this.body().len()));
+        fields.add_field_method_get("sha256", |_, this| {
+            let digest = ring::digest::digest(&ring::digest::SHA256, this.body());
+            let hex = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
+            Ok(hex.collect::<String>())
+        });
         fields.add_field_method_get("from_cache", |_, this| Ok(this.from_cache));
         fields.add_field_method_get("latency", |_, this| Ok(this.latency_s));
         fields.add_field_method_get("error", |lua, this| {

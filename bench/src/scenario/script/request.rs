@@ -133,6 +133,12 @@ pub(super) fn duration(value: &Value, what: &str) -> Result<Duration> {
         .map_err(|_| Error::runtime(format!("{what}: {seconds:?} seconds is no duration")))
 }
 
+/// A form is at most this large before it is escaped, in bytes.
+const FORM_BYTES: usize = 16 * 1024 * 1024;
+
+/// A name of a form has at most so many values.
+const FORM_VALUES: usize = 100_000;
+
 /// A table of names and values, or text that is escaped already, as `a=1&b=2`.
 pub(super) fn form(value: &Value, what: &str) -> Result<String> {
     let table = match value {
@@ -150,12 +156,23 @@ pub(super) fn form(value: &Value, what: &str) -> Result<String> {
         let (name, value) = pair?;
         match &value {
             Value::Table(values) => {
+                if values.raw_len() > FORM_VALUES {
+                    return Err(Error::runtime(format!(
+                        "{what} has more than {FORM_VALUES} values"
+                    )));
+                }
                 for value in values.sequence_values::<Value>() {
                     pairs.push((text(&name, what)?, text(&value?, what)?));
                 }
             }
             value => pairs.push((text(&name, what)?, text(value, what)?)),
         }
+    }
+    let size = pairs.iter().map(|(name, value)| name.len() + value.len());
+    if size.sum::<usize>() > FORM_BYTES {
+        return Err(Error::runtime(format!(
+            "{what} has more than {FORM_BYTES} bytes"
+        )));
     }
     pairs.sort();
     let mut out = form_urlencoded::Serializer::new(String::new());

@@ -272,6 +272,9 @@ impl ScriptUser {
         host.unix_us.set(cx.unix_us(cx.now()));
         host.running.set(cx.running());
         host.phase.set(self.behaviour.phase);
+        if host.run.trace.is_some() {
+            *host.who.borrow_mut() = format!("{}-{}", self.behaviour.name, self.own.number);
+        }
         std::mem::swap(&mut *host.own.borrow_mut(), &mut self.own);
     }
 

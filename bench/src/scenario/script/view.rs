@@ -216,6 +216,33 @@ impl UserData for View {
     }
 }
 
+/// One field of every message of a list as a list of its own, for each of the paths: many times
+/// cheaper than to look at message after message.
+///
+/// # Errors
+/// When it is no list, or a path does not lead to a number, text or truth value.
+pub(super) fn columns(
+    lua: &Lua,
+    list: &mlua::AnyUserData,
+    paths: &[mlua::LuaString],
+) -> Result<Vec<mlua::Table>> {
+    let list = list
+        .borrow::<List>()
+        .map_err(|_| Error::runtime("columns() wants a list of messages and paths"))?;
+    let items = list.items()?;
+    let column = |path: &mlua::LuaString| {
+        let path = list.kind.path(&path.to_str()?)?;
+        let column = lua.create_table_with_capacity(items.len(), 0)?;
+        for (item, at) in items.iter().zip(1..) {
+            let value = path.get(item.wire()).map_err(broken)?;
+            column.raw_set(at, scalar(lua, &value)?)?;
+        }
+        Ok(column)
+    };
+    let _unlimited = Unlimited::new(lua);
+    paths.iter().map(column).collect()
+}
+
 /// The messages of a repeated field.
 #[derive(Debug)]
 struct List {

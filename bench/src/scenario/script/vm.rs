@@ -82,6 +82,8 @@ pub(super) struct Host {
     /// Wall clock in microseconds since the Unix epoch.
     pub(super) unix_us: Cell<i64>,
     pub(super) running: Cell<bool>,
+    /// Kind and number of the user, where requests are shown.
+    pub(super) who: RefCell<String>,
     /// Index of the phase's populations by kind, for `spawn`.
     pub(super) phase: Cell<usize>,
     /// Flows that the running flow has asked for.
@@ -244,6 +246,7 @@ impl Vm {
             now: Cell::new(0),
             unix_us: Cell::new(0),
             running: Cell::new(true),
+            who: RefCell::default(),
             phase: Cell::new(0),
             spawned: Cell::new(0),
             ticks: Cell::new(0),
