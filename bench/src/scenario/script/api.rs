@@ -202,10 +202,17 @@ fn run(lua: &Lua, host: &Rc<Host>) -> Result<()> {
                 let kind = kind.to_str()?;
                 let empty = Vec::new();
                 let kinds = host.run.phases.get(host.phase.get()).unwrap_or(&empty);
-                let Some(at) = kinds.iter().position(|known| **known == *kind) else {
-                    let known: Vec<&str> = kinds.iter().map(String::as_str).collect();
+                let Some(at) = kinds.iter().position(|(known, _)| **known == *kind) else {
+                    let known: Vec<&str> = kinds.iter().map(|(known, _)| known.as_str()).collect();
                     return Err(unknown(&kind, "kind of users of this phase", &known));
                 };
+                if !kinds[at].1 {
+                    return Err(Error::runtime(format!(
+                        "scenario.toml says how many users there are of `{}`; spawn() is for kinds \
+                         with `on_score` or `on_error`",
+                        &*kind
+                    )));
+                }
                 host.act(Effect::Launch(at, users.unwrap_or(1)));
                 Ok(())
             }

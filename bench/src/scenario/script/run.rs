@@ -10,7 +10,7 @@ use super::plain::Plain;
 use super::shared::Shared;
 use super::trace::Trace;
 use crate::scenario::error::ScenarioError;
-use crate::scenario::model::{Limits, PhaseKind, RouteTimeouts, Scenario};
+use crate::scenario::model::{KindLoad, Limits, PhaseKind, RouteTimeouts, Scenario};
 use crate::scenario::route::RoutePattern;
 
 /// Scripts larger than this are refused, in bytes.
@@ -43,8 +43,8 @@ pub struct ScriptRun {
     pub(super) tags: Vec<String>,
     /// Names of the signals the plan listens to.
     pub(super) signals: Vec<String>,
-    /// By phase: the names of the kinds of users in it.
-    pub(super) phases: Vec<Vec<String>>,
+    /// By phase: the names of the kinds of users in it, and whether scripts may ask for more.
+    pub(super) phases: Vec<Vec<(String, bool)>>,
     pub(super) shared: Shared,
     pub(super) seed: u64,
     pub(super) threads: usize,
@@ -106,7 +106,9 @@ impl ScriptRun {
             let mut kinds = Vec::new();
             if let PhaseKind::Load(load) = &phase.kind {
                 for kind in &load.users {
-                    kinds.push(kind.name.clone());
+                    // The others are as many as the file says, or come when it says.
+                    let grows = matches!(kind.load, KindLoad::Feedback { .. });
+                    kinds.push((kind.name.clone(), grows));
                     if let Some(until) = kind.load.until()
                         && !signals.iter().any(|known| known == until)
                     {
