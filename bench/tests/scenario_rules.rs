@@ -210,6 +210,14 @@ fn a_run_fails_as_the_rules_say() {
         ("", "fail('lost')", 1, None, "load: lost"),
         (
             "",
+            "spawn('main')",
+            2,
+            None,
+            "scenario.luau:2: scenario.toml says how many users there are of `main`",
+        ),
+        ("", "spawn('mian')", 2, None, "did you mean `main`?"),
+        (
+            "",
             "error('oops')",
             2,
             None,
