@@ -662,6 +662,8 @@ impl<'r> Shard<'r> {
     }
 
     fn finish_phase(&mut self, phase: &Phase) {
+        // What never waited is over before the clock was looked at again.
+        self.io.tick();
         let stopped = self.wiring.stop.level() > StopLevel::Run;
         if phase.until_done && self.active_users > 0 && !stopped {
             let cut = self.wiring.coordination.is_phase_cut();
