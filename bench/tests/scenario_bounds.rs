@@ -318,6 +318,15 @@ fn a_stopped_run_still_reports() {
 }
 
 #[test]
+fn a_phase_that_never_waits_takes_the_time_it_takes() {
+    let body = "local at = clock() for i = 1, 3e6 do at += i end";
+    let toml = format!("[limits]\ncpu = \"9s\"\n{ONCE}");
+    let ran = Folder::new(&toml, &main_of(body)).run("http://127.0.0.1:9/", &[]);
+    assert_eq!(ran.code, 0, "{}", wrongs(&ran));
+    assert!(number(&ran.report(), "/phases/0/duration_s") > 0.002);
+}
+
+#[test]
 fn a_report_is_written_to_its_file_whatever_happened() {
     let app = App::start();
     for (body, code) in [

@@ -398,6 +398,16 @@ fn wrong_names_are_told_with_their_line_and_the_nearest() {
             &["scenario.luau:2: NaN has no JSON form"],
         ),
         (
+            "c:get('/', { query = 'a b' })",
+            2,
+            &["scenario.luau:2: option `query` has a space"],
+        ),
+        (
+            "c:get('/', { query = 'a HTTP/1.1\\r\\nX: y' })",
+            2,
+            &["scenario.luau:2: option `query` has a space"],
+        ),
+        (
             "c:request('get', '/')",
             2,
             &["scenario.luau:2: `get` is no method"],

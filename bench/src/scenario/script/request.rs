@@ -63,7 +63,14 @@ impl Options {
                 self.headers.sort();
             }
             ("headers", _) => return Err(bad("a table of names and values")),
-            ("query", value) => self.query = form(value, "option `query`")?,
+            ("query", value) => {
+                self.query = form(value, "option `query`")?;
+                if self.query.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) {
+                    return Err(Error::runtime(
+                        "option `query` has a space, control or non-ASCII character: give a table",
+                    ));
+                }
+            }
             ("timeout", value) => self.timeout = Some(duration(value, "option `timeout`")?),
             ("status", Value::Table(list)) => {
                 for status in list.sequence_values::<u16>() {
