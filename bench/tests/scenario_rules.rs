@@ -485,7 +485,7 @@ fn phases_follow_each_other_until_one_fails() {
     check_phases(
         [
             get,
-            "c:get('/') score('a') if u.number == 2 then fail('a job is lost') end",
+            "c:get('/') score('a') pause(0.05) if u.number == 2 then fail('a job is lost') end",
             get,
         ],
         1,
