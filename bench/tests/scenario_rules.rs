@@ -297,7 +297,7 @@ fn users_are_as_many_as_their_kind_says() {
         "arrivals = [{ at = \"0s\", users = 4 }]\nmax_users = 1",
         "if true then return end",
         4,
-        0,
+        1,
     );
     // Each success brings one more, up to the most.
     check_users(

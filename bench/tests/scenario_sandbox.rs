@@ -34,7 +34,6 @@ fn what_reaches_out_is_not_there() {
         "gcinfo",
         "newproxy",
         "package",
-        "print",
         "vector",
         "ffi",
         "jit",
