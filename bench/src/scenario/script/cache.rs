@@ -110,16 +110,15 @@ impl Cache {
         }
     }
 
-    /// Store what came for a path, if it may be stored.
+    /// Store what came for a path with this head, if it may be stored. `bytes` are a head and the body.
     pub(super) fn store(
         &mut self,
         path: &str,
         status: u16,
-        bytes: &Rc<[u8]>,
-        head_len: usize,
+        head: &[u8],
+        (bytes, head_len): (&Rc<[u8]>, usize),
         now_us: i64,
     ) {
-        let head = &bytes[..head_len];
         let directives = directives(head);
         self.remove(path);
         let one = |name| header_values(head, name).next().map(Into::into);
@@ -182,7 +181,7 @@ mod tests {
         let head = format!("HTTP/1.1 200 OK\r\n{headers}\r\n");
         let bytes: Rc<[u8]> = format!("{head}body").into_bytes().into();
         let mut cache = Cache::default();
-        cache.store("/a", 200, &bytes, head.len(), NOW);
+        cache.store("/a", 200, head.as_bytes(), (&bytes, head.len()), NOW);
         cache
     }
 
@@ -233,7 +232,13 @@ mod tests {
         let head = "HTTP/1.1 200 OK\r\nETag: \"x\"\r\n\r\n";
         let bytes: Rc<[u8]> = [head.as_bytes(), &vec![b'x'; 500_000]].concat().into();
         for n in 0..1_000 {
-            cache.store(&format!("/{n}"), 200, &bytes, head.len(), NOW);
+            cache.store(
+                &format!("/{n}"),
+                200,
+                head.as_bytes(),
+                (&bytes, head.len()),
+                NOW,
+            );
         }
         assert!(cache.bytes <= BYTES && cache.entries.len() < 10);
         assert!(cache.find("/999", NOW).is_some());

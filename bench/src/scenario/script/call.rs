@@ -185,8 +185,9 @@ impl OpenCall {
                     stored =
                         entry.map(|entry| (entry.status, Rc::clone(&entry.bytes), entry.head_len));
                 } else {
-                    let whole: Rc<[u8]> = [view.head, view.body].concat().into();
-                    cache.store(path, status, &whole, view.head.len(), now_us);
+                    let whole = joined(view.head, view.body);
+                    let (whole, head_len) = vm.share(path, whole, view.head.len());
+                    cache.store(path, status, view.head, (&whole, head_len), now_us);
                 }
             }
         }

@@ -202,6 +202,8 @@ pub(super) struct Vm {
     pub(super) route: Cell<(String, String)>,
     /// Steps and timeouts of calls whose paths have no ids in them.
     pub(super) steps: RefCell<FxHashMap<Box<str>, (StepId, Duration)>>,
+    /// What caches hold, by path: thousands of clients keep the same few files.
+    stored: RefCell<FxHashMap<Box<str>, Rc<[u8]>>>,
     /// The last Content-Type, and the message type it names.
     pub(super) last_type: RefCell<Option<NamedType>>,
     /// Bytes of replies that the collector has not been told of.
@@ -210,6 +212,9 @@ pub(super) struct Vm {
 
 /// A heap larger than this is collected with care for memory, in bytes.
 const LARGE_HEAP: usize = 8 * 1024 * 1024;
+
+/// Bytes of replies that one step of the collector makes up for.
+const STEP_BYTES: usize = 1024;
 
 /// Bytes of replies after which the collector is made to go on.
 const COLLECT_BYTES: usize = 64 * 1024;
@@ -286,6 +291,7 @@ impl Vm {
             request: Cell::default(),
             route: Cell::default(),
             steps: RefCell::default(),
+            stored: RefCell::default(),
             last_type: RefCell::default(),
             lua,
             host,
@@ -309,6 +315,24 @@ impl Vm {
                 super::plain::type_name(&other)
             ))),
         }
+    }
+
+    /// A reply for a client's cache: an earlier one with the same body if there is one, so that it is
+    /// in memory once.
+    pub(super) fn share(&self, path: &str, bytes: Rc<[u8]>, head_len: usize) -> (Rc<[u8]>, usize) {
+        const FILES: usize = 200;
+        let mut stored = self.stored.borrow_mut();
+        if let Some(known) = stored.get(path)
+            && let Some(known_head) = known.len().checked_sub(bytes.len() - head_len)
+            && known[known_head..] == bytes[head_len..]
+            && known[..known_head].ends_with(b"\r\n\r\n")
+        {
+            return (Rc::clone(known), known_head);
+        }
+        if stored.len() < FILES || stored.contains_key(path) {
+            stored.insert(path.into(), Rc::clone(&bytes));
+        }
+        (bytes, head_len)
     }
 
     /// Hold scripts to their memory while they run.
@@ -345,8 +369,13 @@ impl Vm {
         }
         self.owed.set(0);
         self.tune();
-        // A step that fails leaves the collector as it was.
-        let _ = self.lua.gc_step();
+        // A step does about as much work as two kilobytes are worth; what is owed is paid at once.
+        for _ in 0..owed / STEP_BYTES {
+            // A step that fails leaves the collector as it was.
+            if self.lua.gc_step().unwrap_or(true) {
+                break;
+            }
+        }
     }
 }
 
