@@ -64,11 +64,11 @@ fn a_walk_shows_everything_but_secrets() {
     ]);
     assert_eq!(ran.code, 0, "{ran:?}");
     for part in [
-        "-> user 0",
+        "-> initialize-0",
         "POST /initialize HTTP/1.1",
-        "{\\\"secret\\\":\\\"shown\\\"}",
+        "{\"secret\":\"shown\"}",
         "<- GET /main?h=",
-        "log (user 0): here main-0 1.5",
+        "log (main-0): here main-0 1.5",
         "Authorization: ***",
         "Set-Cookie: ***",
         "== load: ",

@@ -248,9 +248,9 @@ impl Coordination {
         )
     }
 
-    /// Wait until every shard is here; when the phase starts, or `None` if a shard has died or the
-    /// run has failed.
-    pub(super) fn next_phase(&self, clock: &Clock) -> Option<Nanos> {
+    /// Wait until every shard is here; when the phase starts, or `None` if a shard has died, the run
+    /// has failed, or somebody has stopped it.
+    pub(super) fn next_phase(&self, clock: &Clock, stop: &StopSwitch) -> Option<Nanos> {
         let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = gate.passed;
         gate.waiting += 1;
@@ -258,7 +258,7 @@ impl Coordination {
             gate.waiting = 0;
             gate.passed += 1;
             // Nobody is in a phase now. What a shard decided in the last one, all know now.
-            gate.broken |= self.has_failed();
+            gate.broken |= self.has_failed() || stop.level() > StopLevel::Run;
             self.phase_cut.store(false, Ordering::Relaxed);
             // The lock that the others take next orders this store before their loads.
             self.phase_start
@@ -306,7 +306,9 @@ mod tests {
         for _ in 0..3 {
             let starts: Vec<_> = std::thread::scope(|scope| {
                 let handles: Vec<_> = (0..3)
-                    .map(|_| scope.spawn(|| coordination.next_phase(&clock)))
+                    .map(|_| {
+                        scope.spawn(|| coordination.next_phase(&clock, &StopSwitch::default()))
+                    })
                     .collect();
                 handles
                     .into_iter()
@@ -326,7 +328,7 @@ mod tests {
         let coordination = Coordination::new(&Plan::for_tests(2)).unwrap();
         let clock = Clock::start();
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| coordination.next_phase(&clock));
+            let waiting = scope.spawn(|| coordination.next_phase(&clock, &StopSwitch::default()));
             coordination.give_up();
             assert_eq!(waiting.join().unwrap(), None);
         });
@@ -336,10 +338,17 @@ mod tests {
     fn a_run_that_failed_begins_no_other_phase() {
         let coordination = Coordination::new(&Plan::for_tests(1)).unwrap();
         let clock = Clock::start();
-        assert!(coordination.next_phase(&clock).is_some());
+        assert!(
+            coordination
+                .next_phase(&clock, &StopSwitch::default())
+                .is_some()
+        );
         coordination.fail();
         assert!(coordination.is_phase_cut());
-        assert_eq!(coordination.next_phase(&clock), None);
+        assert_eq!(
+            coordination.next_phase(&clock, &StopSwitch::default()),
+            None
+        );
     }
 
     #[test]

@@ -145,7 +145,13 @@ impl<'r> Shard<'r> {
     pub(super) fn run(mut self) -> io::Result<()> {
         let plan = Arc::clone(&self.plan);
         for (number, phase) in plan.phases.iter().enumerate() {
-            let Some(start) = self.wiring.coordination.next_phase(&self.wiring.clock) else {
+            let Wiring {
+                coordination,
+                clock,
+                stop,
+                ..
+            } = &self.wiring;
+            let Some(start) = coordination.next_phase(clock, stop) else {
                 break;
             };
             self.run_phase(number, phase, start)?;
@@ -665,10 +671,12 @@ impl<'r> Shard<'r> {
         // What never waited is over before the clock was looked at again.
         self.io.tick();
         let stopped = self.wiring.stop.level() > StopLevel::Run;
-        if phase.until_done && self.active_users > 0 && !stopped {
-            let cut = self.wiring.coordination.is_phase_cut();
-            if !cut {
-                let reason = format!("{} was not done within {:?}", phase.name, phase.duration);
+        if phase.until_done && self.active_users > 0 {
+            let reason = match stopped {
+                true => format!("{} was stopped before it was done", phase.name),
+                false => format!("{} was not done within {:?}", phase.name, phase.duration),
+            };
+            if stopped || !self.wiring.coordination.is_phase_cut() {
                 self.io.delta.note_critical(&reason, self.io.now);
             }
             self.wiring.coordination.fail();

@@ -157,6 +157,8 @@ pub struct Delta {
     pub late: u64,
     /// Arrivals that were never sent.
     pub dropped: u64,
+    /// Replies in which nothing was wrong.
+    pub well: u64,
     /// Failures.
     pub faults: FaultBook,
     /// Connections made.
@@ -222,6 +224,7 @@ impl Delta {
         tally.in_time += u64::from(self.sending);
         tally.body_bytes += body_bytes;
         tally.record(timing);
+        self.well += u64::from(fault.is_none());
         if let Some(fault) = fault {
             tally.errors += 1;
             self.faults
@@ -295,6 +298,7 @@ impl Delta {
         self.sent += other.sent;
         self.late += other.late;
         self.dropped += other.dropped;
+        self.well += other.well;
         self.faults.merge(&other.faults);
         self.connections += other.connections;
         self.unsolicited += other.unsolicited;
@@ -323,6 +327,7 @@ impl Delta {
             &mut self.sent,
             &mut self.late,
             &mut self.dropped,
+            &mut self.well,
             &mut self.connections,
             &mut self.unsolicited,
             &mut self.bytes_sent,

@@ -227,9 +227,13 @@ pub fn report(
     let is_scenario = scored.is_some();
     let scored = scored.unwrap_or_default();
     let mut failures = scenario::failures(plan, outcome);
+    if outcome.interrupted && is_scenario {
+        failures.extend(scenario::left_out(plan, outcome));
+    }
     failures.extend(scored.failures);
-    // What never answered well was not measured.
-    if (outcome.was_measured() || !is_scenario) && all.requests() == all.errors() {
+    // What never answered well was not measured; users of a scenario may have had nothing to ask for.
+    let asked_nothing = is_scenario && all.requests() == 0;
+    if !asked_nothing && all.well == 0 {
         failures.push("no request succeeded".to_owned());
     }
     // A run that never came to its load missed no threshold; it failed before.

@@ -142,3 +142,11 @@ pub(super) fn failures(plan: &Plan, outcome: &Outcome) -> Vec<String> {
     }
     failures
 }
+
+/// The phases that somebody who stopped the run left out: it has not passed without them.
+pub(super) fn left_out(plan: &Plan, outcome: &Outcome) -> Option<String> {
+    let phases = plan.phases.iter().zip(&outcome.totals.phases);
+    let left = phases.filter(|(_, totals)| !totals.began);
+    let names: Vec<&str> = left.map(|(phase, _)| phase.name.as_str()).collect();
+    (!names.is_empty()).then(|| format!("stopped before it was through: {}", names.join(", ")))
+}

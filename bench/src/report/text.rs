@@ -326,6 +326,7 @@ fn ending(report: &RunReport, style: TableStyle, out: &mut dyn Write) -> io::Res
         writeln!(out, "{mark}PASSED{score}")?;
     }
     for failure in &report.failures {
+        let failure = printable(failure);
         writeln!(
             out,
             "{}FAILED: {failure}",

@@ -91,6 +91,9 @@ fn shown(value: &Value) -> String {
     }
 }
 
+/// Longer names of checks are cut: they are the rows of a table.
+const NAME_BYTES: usize = 200;
+
 /// Count a check; its failure's text when it does not hold.
 fn count_check(
     host: &Host,
@@ -98,6 +101,11 @@ fn count_check(
     holds: bool,
     detail: impl FnOnce() -> String,
 ) -> Option<String> {
+    let mut end = name.len().min(NAME_BYTES);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    let name = &name[..end];
     if holds {
         host.act(Effect::Check(host.name(name), None));
         return None;
@@ -173,7 +181,7 @@ fn run(lua: &Lua, host: &Rc<Host>) -> Result<()> {
         if let Some(at) = host.run.signals.iter().position(|known| **known == *name) {
             host.act(Effect::Raise(at));
         }
-        for waiter in host.run.shared.raise(&name, host.phase.get()) {
+        for waiter in host.run.shared.raise(&name, host.phase.get()).map_err(full)? {
             host.act(Effect::Wake(waiter));
         }
         Ok(())
@@ -431,7 +439,7 @@ fn assets(lua: &Lua, host: &Rc<Host>, private: &Table) -> Result<()> {
     Ok(())
 }
 
-fn full(Full: Full) -> Error {
+pub(super) fn full(Full: Full) -> Error {
     Error::runtime("pools, shared values and ids together hold more than 256 MiB")
 }
 
@@ -470,7 +478,7 @@ fn shared(lua: &Lua, host: &Rc<Host>, private: &Table) -> Result<()> {
         Plain::Table { list: items, fields: Vec::new() }.to_lua(lua)
     });
     function!(lua, host, private, "counter_add", |_lua, host, (counter, by) as (LuaString, f64)| {
-        Ok(host.run.shared.add(&counter.to_str()?, by))
+        host.run.shared.add(&counter.to_str()?, by).map_err(full)
     });
     function!(lua, host, private, "value_get", |lua, host, name as LuaString| {
         host.run.shared.get(&name.to_str()?).to_lua(lua)

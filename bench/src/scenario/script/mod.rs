@@ -21,6 +21,7 @@ mod feed;
 mod flow;
 mod message;
 mod plain;
+mod pulse;
 mod reply;
 mod request;
 mod run;

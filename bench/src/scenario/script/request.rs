@@ -71,7 +71,12 @@ impl Options {
                     ));
                 }
             }
-            ("timeout", value) => self.timeout = Some(duration(value, "option `timeout`")?),
+            ("timeout", value) => match duration(value, "option `timeout`")? {
+                Duration::ZERO => {
+                    return Err(Error::runtime("option `timeout` must be longer than 0"));
+                }
+                timeout => self.timeout = Some(timeout),
+            },
             ("status", Value::Table(list)) => {
                 for status in list.sequence_values::<u16>() {
                     self.statuses.push(status?);
@@ -135,6 +140,9 @@ pub(super) fn duration(value: &Value, what: &str) -> Result<Duration> {
             )));
         }
     };
+    if seconds.is_nan() {
+        return Err(Error::runtime(format!("{what} is not a number (NaN)")));
+    }
     // A negative pause is none: scripts subtract times.
     Duration::try_from_secs_f64(seconds.max(0.0))
         .map_err(|_| Error::runtime(format!("{what}: {seconds:?} seconds is no duration")))

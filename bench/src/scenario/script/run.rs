@@ -7,6 +7,7 @@ use std::sync::Arc;
 use isukit_proto::{Message, Schema};
 
 use super::plain::Plain;
+use super::pulse::Pulse;
 use super::shared::Shared;
 use super::trace::Trace;
 use crate::scenario::error::ScenarioError;
@@ -50,6 +51,8 @@ pub struct ScriptRun {
     pub(super) threads: usize,
     /// Who hears of every request and reply.
     pub(super) trace: Option<Trace>,
+    /// Says when interpreters shall look at the clock.
+    pub(super) pulse: Pulse,
 }
 
 /// What a run decides besides the scenario.
@@ -147,6 +150,7 @@ impl ScriptRun {
             seed: options.seed,
             threads: options.threads,
             trace: None,
+            pulse: Pulse::start(),
         })
     }
 
@@ -157,7 +161,7 @@ impl ScriptRun {
 
     /// What a counter of the script is at.
     pub fn counter(&self, name: &str) -> f64 {
-        self.shared.add(name, 0.0)
+        self.shared.add(name, 0.0).unwrap_or(0.0)
     }
 
     /// The signals that the plan listens to, by number.
@@ -227,5 +231,10 @@ fn read_text(path: &Path) -> Result<String, ScenarioError> {
         let message = format!("the script has {size} bytes, more than {SCRIPT_BYTES}");
         return Err(ScenarioError::new(path, message));
     }
-    std::fs::read_to_string(path).map_err(failed)
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    // Some editors begin a file with a mark that is no part of the text.
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    })
 }

@@ -88,7 +88,7 @@ impl Shared {
     ) -> Result<Option<Waiter>, Full> {
         self.take_room(item.bytes())?;
         let mut pools = lock(&self.pools);
-        let pool = entry(&mut pools, pool);
+        let pool = self.entry(&mut pools, pool)?;
         pool.items.push_back(item);
         Ok(pool.next(phase))
     }
@@ -101,15 +101,15 @@ impl Shared {
     }
 
     /// Take what is longest in a pool, or wait in line for it.
-    pub(super) fn take_or_wait(&self, pool: &str, waiter: Waiter) -> Option<Plain> {
+    pub(super) fn take_or_wait(&self, pool: &str, waiter: Waiter) -> Result<Option<Plain>, Full> {
         let mut pools = lock(&self.pools);
-        let pool = entry(&mut pools, pool);
+        let pool = self.entry(&mut pools, pool)?;
         let Some(item) = pool.items.pop_front() else {
             pool.waiting.push_back(waiter);
-            return None;
+            return Ok(None);
         };
         self.give_room(item.bytes());
-        Some(item)
+        Ok(Some(item))
     }
 
     /// How many things are in a pool.
@@ -148,19 +148,19 @@ impl Shared {
     }
 
     /// Add to a counter; what it is then.
-    pub(super) fn add(&self, counter: &str, by: f64) -> f64 {
+    pub(super) fn add(&self, counter: &str, by: f64) -> Result<f64, Full> {
         let mut counters = lock(&self.counters);
-        let value = entry(&mut counters, counter);
+        let value = self.entry(&mut counters, counter)?;
         *value += by;
-        *value
+        Ok(*value)
     }
 
     /// Set a value, `Nil` forgets it; what it was before.
     pub(super) fn set(&self, name: &str, value: Plain) -> Result<Plain, Full> {
-        self.take_room(value.bytes())?;
+        self.take_room(name.len() + value.bytes())?;
         let old = lock(&self.values).insert(name.into(), value);
         if let Some(old) = &old {
-            self.give_room(old.bytes());
+            self.give_room(name.len() + old.bytes());
         }
         Ok(old.unwrap_or(Plain::Nil))
     }
@@ -177,7 +177,7 @@ impl Shared {
             *value = value.max(least);
             return Ok(*value);
         }
-        self.take_room(0)?;
+        self.take_room(name.len())?;
         values.insert(name.into(), Plain::Number(least));
         Ok(least)
     }
@@ -193,13 +193,13 @@ impl Shared {
     }
 
     /// Raise a signal; who waits for it and shall be woken.
-    pub(super) fn raise(&self, signal: &str, phase: usize) -> Vec<Waiter> {
+    pub(super) fn raise(&self, signal: &str, phase: usize) -> Result<Vec<Waiter>, Full> {
         let mut signals = lock(&self.signals);
-        let signal = entry(&mut signals, signal);
+        let signal = self.entry(&mut signals, signal)?;
         signal.is_raised = true;
         let mut waiting = std::mem::take(&mut signal.waiting);
         waiting.retain(|waiter| waiter.phase == phase);
-        waiting
+        Ok(waiting)
     }
 
     /// Whether a signal was raised.
@@ -210,23 +210,29 @@ impl Shared {
     }
 
     /// Whether a signal was raised; if not, wait for it.
-    pub(super) fn is_raised_or_wait(&self, signal: &str, waiter: Waiter) -> bool {
+    pub(super) fn is_raised_or_wait(&self, signal: &str, waiter: Waiter) -> Result<bool, Full> {
         let mut signals = lock(&self.signals);
-        let signal = entry(&mut signals, signal);
+        let signal = self.entry(&mut signals, signal)?;
         if !signal.is_raised {
             signal.waiting.push(waiter);
         }
-        signal.is_raised
+        Ok(signal.is_raised)
     }
-}
 
-/// The entry of a name, made when it is new.
-fn entry<'m, T: Default>(map: &'m mut HashMap<Box<str>, T>, name: &str) -> &'m mut T {
-    if !map.contains_key(name) {
-        map.insert(name.into(), T::default());
+    /// The entry of a name, made when it is new.
+    fn entry<'m, T: Default>(
+        &self,
+        map: &'m mut HashMap<Box<str>, T>,
+        name: &str,
+    ) -> Result<&'m mut T, Full> {
+        if !map.contains_key(name) {
+            self.take_room(name.len() + size_of::<T>())?;
+            map.insert(name.into(), T::default());
+        }
+        Ok(map
+            .get_mut(name)
+            .unwrap_or_else(|| unreachable!("it was put there")))
     }
-    map.get_mut(name)
-        .unwrap_or_else(|| unreachable!("it was put there"))
 }
 
 #[cfg(test)]
@@ -263,12 +269,12 @@ mod tests {
     #[test]
     fn whoever_waits_is_woken_once_and_in_line() {
         let shared = Shared::default();
-        assert_eq!(shared.take_or_wait("p", waiter(1)), None);
-        assert_eq!(shared.take_or_wait("p", waiter(2)), None);
+        assert_eq!(shared.take_or_wait("p", waiter(1)), Ok(None));
+        assert_eq!(shared.take_or_wait("p", waiter(2)), Ok(None));
         assert_eq!(shared.put("p", number(1.0), 1), Ok(Some(waiter(1))));
         // The first one left meanwhile: the second one must hear of what lies there.
         assert_eq!(shared.forget(waiter(1)), [waiter(2)]);
-        assert_eq!(shared.take_or_wait("p", waiter(2)), Some(number(1.0)));
+        assert_eq!(shared.take_or_wait("p", waiter(2)), Ok(Some(number(1.0))));
         assert_eq!(shared.forget(waiter(2)), []);
     }
 
@@ -276,31 +282,34 @@ mod tests {
     fn nobody_waits_beyond_his_phase() {
         let shared = Shared::default();
         for token in [1, 2] {
-            assert_eq!(shared.take_or_wait("p", waiter(token)), None);
-            assert!(!shared.is_raised_or_wait("s", waiter(token)));
+            assert_eq!(shared.take_or_wait("p", waiter(token)), Ok(None));
+            assert_eq!(shared.is_raised_or_wait("s", waiter(token)), Ok(false));
         }
         let late = Waiter {
             phase: 2,
             ..waiter(3)
         };
-        assert_eq!(shared.take_or_wait("p", late), None);
+        assert_eq!(shared.take_or_wait("p", late), Ok(None));
         assert_eq!(shared.put("p", number(1.0), 2), Ok(Some(late)));
-        assert_eq!(shared.raise("s", 2), []);
+        assert_eq!(shared.raise("s", 2), Ok(Vec::new()));
     }
 
     #[test]
     fn counters_values_ids_and_signals() {
         let shared = Shared::default();
-        assert_eq!((shared.add("c", 2.0), shared.add("c", -0.5)), (2.0, 1.5));
+        assert_eq!(
+            (shared.add("c", 2.0), shared.add("c", -0.5)),
+            (Ok(2.0), Ok(1.5))
+        );
         assert_eq!(shared.set("v", number(1.0)), Ok(Plain::Nil));
         assert_eq!(shared.raise_to("v", 3.0), Ok(3.0));
         assert_eq!(shared.raise_to("v", 2.0), Ok(3.0));
         assert_eq!(shared.get("v"), number(3.0));
         assert_eq!(shared.first_time("id"), Ok(true));
         assert_eq!(shared.first_time("id"), Ok(false));
-        assert!(!shared.is_raised_or_wait("s", waiter(4)));
-        assert_eq!(shared.raise("s", 1), [waiter(4)]);
-        assert!(shared.is_raised("s") && shared.is_raised_or_wait("s", waiter(5)));
+        assert!(shared.is_raised_or_wait("s", waiter(4)) == Ok(false));
+        assert_eq!(shared.raise("s", 1), Ok(vec![waiter(4)]));
+        assert!(shared.is_raised("s") && shared.is_raised_or_wait("s", waiter(5)) == Ok(true));
     }
 
     #[test]

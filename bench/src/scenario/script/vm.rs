@@ -89,6 +89,8 @@ pub(super) struct Host {
     /// Flows that the running flow has asked for.
     pub(super) spawned: Cell<usize>,
     ticks: Cell<u32>,
+    /// Beats of the pulse when the clock was last looked at.
+    beats: Cell<u32>,
     /// Thread CPU time when the flow was first looked at, in nanoseconds.
     began: Cell<Option<u64>>,
 }
@@ -153,10 +155,13 @@ impl Host {
     /// Called by the interpreter at safe points.
     fn tick(&self, lua: &Lua) -> Result<VmState> {
         let ticks = self.ticks.get() + 1;
-        if ticks < TICKS {
+        let beats = self.run.pulse.count();
+        // Between two safe points may lie a second's work of the host, so their number is not enough.
+        if ticks < TICKS && beats == self.beats.get() {
             self.ticks.set(ticks);
             return Ok(VmState::Continue);
         }
+        self.beats.set(beats);
         self.ticks.set(0);
         let used = crate::engine::machine::thread_cpu_ns();
         let Some(began) = self.began.get() else {
@@ -255,6 +260,7 @@ impl Vm {
             phase: Cell::new(0),
             spawned: Cell::new(0),
             ticks: Cell::new(0),
+            beats: Cell::new(0),
             began: Cell::new(None),
         });
         lua.set_app_data(Rc::clone(&host));
@@ -464,6 +470,13 @@ pub(super) fn message_of(error: &Error) -> String {
 }
 
 fn first_paragraph(message: &str) -> String {
+    if let Some(at) = message.find("attempt to yield across") {
+        return format!(
+            "{}this cannot wait: calls and pauses have no place in the outer part of the script, in \
+             what sorts or replaces, or in metamethods",
+            &message[..at]
+        );
+    }
     let end = message.find("\nstack traceback:").unwrap_or(message.len());
     message[..end].trim_end().to_owned()
 }

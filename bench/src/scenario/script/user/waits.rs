@@ -6,6 +6,7 @@ use mlua::{Error, Result, Value};
 
 use super::{FLOWS, FlowState, Joining, Resume, ScriptUser, Wait, too_many_flows};
 use crate::engine::{Cx, Failed, Nanos, ReplyView};
+use crate::scenario::script::api::full;
 use crate::scenario::script::call::{OpenCall, Started};
 use crate::scenario::script::flow::Flow;
 use crate::scenario::script::plain::{Plain, type_name};
@@ -145,7 +146,8 @@ impl ScriptUser {
             token,
             phase: self.behaviour.phase,
         };
-        match self.behaviour.run.shared.take_or_wait(&pool, waiter) {
+        let taken = self.behaviour.run.shared.take_or_wait(&pool, waiter);
+        match taken.map_err(full)? {
             Some(item) => self.hand_over(place, &item),
             None => {
                 if let Some(Some(flow)) = self.flows.get_mut(place) {
@@ -179,7 +181,8 @@ impl ScriptUser {
             token,
             phase: self.behaviour.phase,
         };
-        if self.behaviour.run.shared.is_raised_or_wait(&name, waiter) {
+        let raised = self.behaviour.run.shared.is_raised_or_wait(&name, waiter);
+        if raised.map_err(full)? {
             self.wake_with(place, Value::Boolean(true));
             return Ok(());
         }
@@ -294,7 +297,7 @@ impl ScriptUser {
                     phase: self.behaviour.phase,
                 };
                 let item = vm.host.run.shared.take_or_wait(pool, waiter);
-                if let Some(item) = item
+                if let Ok(Some(item)) = item
                     && let Err(error) = self.hand_over(place, &item)
                 {
                     self.wake_flow(place, Resume::Raise(error));
