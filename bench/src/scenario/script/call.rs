@@ -323,7 +323,7 @@ impl Vm {
 }
 
 /// The value of the parameter that names a message type.
-fn named_type(content_type: &[u8]) -> Option<&str> {
+pub(super) fn named_type(content_type: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(content_type).ok()?;
     text.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
@@ -427,12 +427,20 @@ fn write_request(
         let mut headers = asked.options.headers.iter();
         headers.any(|(given, _)| given.eq_ignore_ascii_case(name))
     };
+    let fixed = |name: &str| {
+        let mut headers = run.fixed_headers.iter();
+        headers.any(|(given, _)| given.eq_ignore_ascii_case(name))
+    };
     out.extend_from_slice(asked.method.as_bytes());
     out.push(b' ');
     out.extend_from_slice(asked.path.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    out.extend_from_slice(&run.fixed_headers);
-    if !given("user-agent") {
+    for (name, line) in &run.fixed_headers {
+        if asked.options.headers.is_empty() || !given(name) {
+            out.extend_from_slice(line);
+        }
+    }
+    if !given("user-agent") && !fixed("user-agent") {
         let agent = client.user_agent.as_deref().unwrap_or(&run.user_agent);
         header(out, "User-Agent", agent.as_bytes());
     }
@@ -441,7 +449,9 @@ fn write_request(
         Payload::Message(bytes) => (bytes, run.content_type.as_deref()),
         Payload::Bytes(bytes, media_type) => (bytes, media_type.or(run.content_type.as_deref())),
     };
-    if let Some(media_type) = media_type.filter(|_| !given("content-type")) {
+    if let Some(media_type) =
+        media_type.filter(|_| !given("content-type") && !fixed("content-type"))
+    {
         header(out, "Content-Type", media_type.as_bytes());
     }
     client

@@ -7,6 +7,7 @@ use mlua::{
     AnyUserData, Error, Lua, MetaMethod, Result, UserData, UserDataFields, UserDataMethods, Value,
 };
 
+use super::call::named_type;
 use super::flow::Flow;
 use super::message::{self, MessageType};
 use super::plain::Plain;
@@ -126,6 +127,13 @@ impl Reply {
 
     /// The body as what it is: a message, JSON, or text.
     fn content(&self, lua: &Lua, host: &Host, kind: Option<&Message>) -> Result<Value> {
+        if let (Some(wanted), Some(said)) = (kind, &self.message)
+            && wanted.full_name() != said.full_name()
+        {
+            let (wanted, said) = (wanted.full_name(), said.full_name());
+            let detail = format!("{}: is a {said}, not a {wanted}", self.what);
+            return Err(self.fail(host, Fault::new(FaultKind::BadMessage, detail)));
+        }
         if let Some(message) = kind.or(self.message.as_ref()) {
             if let Err(error) = message.validate(self.body()) {
                 let name = message.full_name();
@@ -142,6 +150,13 @@ impl Reply {
             return self.json(lua, host);
         }
         let protobuf = host.run.content_type.as_ref();
+        if let (Some(_), Some(name)) = (&host.run.schema, named_type(media_type)) {
+            let detail = format!(
+                "{}: is a {name}, which the scenario's protos lack",
+                self.what
+            );
+            return Err(self.fail(host, Fault::new(FaultKind::BadMessage, detail)));
+        }
         if protobuf.is_some_and(|protobuf| media_type.starts_with(protobuf.as_bytes())) {
             return Ok(Value::UserData(lua.create_userdata(Untyped)?));
         }

@@ -29,8 +29,9 @@ pub struct ScriptRun {
     pub(super) error: Option<Message>,
     /// `Content-Type` of requests where nothing says otherwise.
     pub(super) content_type: Option<String>,
-    /// Lines of every request: `Host` and the scenario's headers.
-    pub(super) fixed_headers: Vec<u8>,
+    /// Headers of every request with their lines: `Host` and the scenario's own. A call's own
+    /// header takes the place of one of these.
+    pub(super) fixed_headers: Vec<(String, Vec<u8>)>,
     /// The host of the target, for cookies.
     pub(super) host: String,
     pub(super) is_tls: bool,
@@ -212,15 +213,22 @@ impl ScriptRun {
     }
 }
 
-fn fixed_headers(scenario: &Scenario, options: &RunOptions) -> Vec<u8> {
-    let mut lines = format!("Host: {}\r\n", options.authority);
-    for (name, value) in &scenario.headers {
-        lines.push_str(&format!("{name}: {value}\r\n"));
+fn fixed_headers(scenario: &Scenario, options: &RunOptions) -> Vec<(String, Vec<u8>)> {
+    let line = |name: &str, value: &str| {
+        let line = format!("{name}: {value}\r\n").into_bytes();
+        (name.to_owned(), line)
+    };
+    let mut lines = vec![line("Host", &options.authority)];
+    let own = scenario.headers.iter();
+    lines.extend(own.map(|(name, value)| line(name, value)));
+    let is_given = scenario
+        .headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+    if let Some(value) = options.authorization.as_ref().filter(|_| !is_given) {
+        lines.push(line("Authorization", value));
     }
-    if let Some(value) = &options.authorization {
-        lines.push_str(&format!("Authorization: {value}\r\n"));
-    }
-    lines.into_bytes()
+    lines
 }
 
 /// Read a text file of bounded size.
