@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Each shard has one interpreter. Each user runs the script's outer part anew, so its locals are
-//! its own; what users share goes through [`shared`]. A flow is a coroutine; whatever waits yields
-//! to [`user`], which resumes it with the answer. Nothing here waits, and a script that computes for
+//! its own; what users share goes through `shared`. A flow is a coroutine; whatever waits yields
+//! to `user`, which resumes it with the answer. Nothing here waits, and a script that computes for
 //! too long or takes too much memory is ended.
 
 mod api;
