@@ -70,7 +70,7 @@ fn a_walk_shows_everything_but_secrets() {
         "<- GET /main?h=",
         "log (main-0): here main-0 1.5",
         "Authorization: ***",
-        "Set-Cookie: ***",
+        "Set-Cookie: key=***",
         "== load: ",
     ] {
         assert!(ran.stdout.contains(part), "no `{part}` in {}", ran.stdout);

@@ -247,7 +247,7 @@ fn errors_are_known_by_status_code_name_and_text() {
         (
             "c:post(ERR, P.Error { code = 5 })",
             1,
-            "check-failed: POST /?type=application/x-protobuf;%20proto%3Dt.v1.Error: status 200; {\"code\":5}",
+            "check-failed: POST /?type=application/x-protobuf;%20proto%3Dt.v1.Error: status 200 is a t.v1.Error; {\"code\":5}",
         ),
         (
             "c:post(ERR, P.Error { name = 'FULL' }):ok()",

@@ -479,21 +479,30 @@ fn header(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Headers whose values are secrets.
-const SECRETS: [&str; 3] = ["cookie", "authorization", "set-cookie"];
+/// Words in the names of headers whose values are secrets.
+const SECRETS: [&str; 6] = ["auth", "cookie", "key", "password", "secret", "token"];
 
-/// A head without its secrets, each line indented.
+/// A head without its secrets, each line indented. Of cookies the names are shown.
 fn shown_head(head: &[u8]) -> String {
     let text = String::from_utf8_lossy(head);
-    let lines = text
-        .trim_end()
-        .lines()
-        .map(|line| match line.split_once(':') {
-            Some((name, _)) if SECRETS.iter().any(|s| name.eq_ignore_ascii_case(s)) => {
-                format!("   {name}: ***")
-            }
-            _ => format!("   {line}"),
-        });
+    let lines = text.trim_end().lines().map(|line| {
+        let Some((name, value)) = line.split_once(':') else {
+            return format!("   {line}");
+        };
+        let lower = name.to_ascii_lowercase();
+        if lower == "cookie" || lower == "set-cookie" {
+            let names = value.split(if lower == "cookie" { ';' } else { '\0' });
+            let names = names.filter_map(|cookie| cookie.split_once('='));
+            let names: Vec<String> = names
+                .map(|(name, _)| format!("{}=***", name.trim()))
+                .collect();
+            format!("   {name}: {}", names.join("; "))
+        } else if SECRETS.iter().any(|secret| lower.contains(secret)) {
+            format!("   {name}: ***")
+        } else {
+            format!("   {line}")
+        }
+    });
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -577,10 +586,12 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        let shown = shown_head(b"GET / HTTP/1.1\r\nCookie: a=1\r\nauthorization: x\r\nA: b");
+        let shown = shown_head(
+            b"GET / HTTP/1.1\r\nCookie: a=1; b=2\r\nauthorization: x\r\nX-Api-Key: y\r\nA: b",
+        );
         assert_eq!(
             shown,
-            "   GET / HTTP/1.1\n   Cookie: ***\n   authorization: ***\n   A: b"
+            "   GET / HTTP/1.1\n   Cookie: a=***; b=***\n   authorization: ***\n   X-Api-Key: ***\n   A: b"
         );
     }
 }

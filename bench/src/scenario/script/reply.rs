@@ -63,6 +63,9 @@ pub(super) struct Reply {
     pub(super) latency_s: f64,
 }
 
+/// A larger body is not made into tables: they take many times its size, in bytes.
+const JSON_BYTES: usize = 4 * 1024 * 1024;
+
 /// How much of a body is shown.
 const EXCERPT_BYTES: usize = 200;
 
@@ -85,7 +88,12 @@ impl Reply {
 
     /// What is wrong with a reply that did not succeed.
     pub(super) fn fault(&self, host: &Host) -> Fault {
-        let detail = format!("{}: status {}{}", self.what, self.status, self.shown(host));
+        let is_error = match (self.status < 400, &host.run.error) {
+            (true, Some(error)) => format!(" is a {}", error.full_name()),
+            _ => String::new(),
+        };
+        let shown = self.shown(host);
+        let detail = format!("{}: status {}{is_error}{shown}", self.what, self.status);
         let kind = if self.status < 400 && self.is_error {
             FaultKind::Check
         } else {
@@ -164,6 +172,14 @@ impl Reply {
     }
 
     fn json(&self, lua: &Lua, host: &Host) -> Result<Value> {
+        if self.body().len() > JSON_BYTES {
+            let size = self.body().len();
+            let detail = format!(
+                "{}: JSON of {size} bytes, more than {JSON_BYTES}",
+                self.what
+            );
+            return Err(self.fail(host, Fault::new(FaultKind::BadMessage, detail)));
+        }
         match serde_json::from_slice(self.body()) {
             Ok(json) => Plain::from_json(&json).to_lua(lua),
             Err(error) => {
