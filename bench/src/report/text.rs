@@ -257,6 +257,7 @@ fn steps(report: &RunReport) -> Table {
 fn errors(report: &RunReport) -> Table {
     let mut table = Table::new([
         ("kind", Align::Left),
+        ("step", Align::Left),
         ("count", Align::Right),
         ("first at", Align::Right),
         ("sample", Align::Left),
@@ -265,6 +266,7 @@ fn errors(report: &RunReport) -> Table {
         let sample = error.samples.first();
         table.row([
             error.kind.clone(),
+            error.step.clone(),
             format_count(error.count),
             sample.map_or_else(String::new, |sample| format!("{:.3} s", sample.at_s)),
             sample.map_or_else(String::new, |sample| sample.detail.clone()),
