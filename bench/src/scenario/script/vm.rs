@@ -216,7 +216,7 @@ pub(super) struct Vm {
 }
 
 /// A heap larger than this is collected with care for memory, in bytes.
-const LARGE_HEAP: usize = 8 * 1024 * 1024;
+const LARGE_HEAP: usize = 16 * 1024 * 1024;
 
 /// Bytes of replies that one step of the collector makes up for.
 const STEP_BYTES: usize = 1024;
