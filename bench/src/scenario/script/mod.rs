@@ -26,6 +26,7 @@ mod reply;
 mod request;
 mod run;
 mod shared;
+mod shown;
 mod trace;
 mod user;
 mod view;
