@@ -29,7 +29,8 @@ start_nginx() {
     echo '}'
   } | protoc --encode=teams.v1.GetTeamResponse -I scenarios/teams teams.proto >"$work/team"
 
-  local port=$((20000 + RANDOM % 20000))
+  # Below the ports that clients are given.
+  local port=$((20000 + RANDOM % 12000))
   cat >"$work/nginx.conf" <<CONF
 worker_processes 1;
 daemon off;
