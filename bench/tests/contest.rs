@@ -95,7 +95,7 @@ fn check_lie(lie: &str, named: &str) {
 #[test]
 fn wrong_boards_are_caught() {
     check_lie("leaderboard", "the board");
-    check_lie("stale", "no job is missing at the end");
+    check_lie("stale", "at the end");
     check_lie("slow", "no complete reply within");
 }
 
