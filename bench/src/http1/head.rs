@@ -307,14 +307,20 @@ fn parse_decimal(digits: &[u8]) -> Option<u64> {
 
 /// The values of header `name` (any case) in a head that [`Head::parse`] accepted, trimmed.
 pub fn header_values<'h>(head: &'h [u8], name: &'h str) -> impl Iterator<Item = &'h [u8]> + 'h {
-    head.split(|&byte| byte == b'\n')
-        .skip(1)
-        .filter_map(move |line| {
-            let colon = memchr(b':', line)?;
-            line[..colon]
-                .eq_ignore_ascii_case(name.as_bytes())
-                .then(|| line[colon + 1..].trim_ascii())
-        })
+    let name = name.as_bytes();
+    let mut rest = memchr(b'\n', head).map_or(&[][..], |end| &head[end + 1..]);
+    std::iter::from_fn(move || {
+        while let Some(end) = memchr(b'\n', rest) {
+            let line = &rest[..end];
+            rest = &rest[end + 1..];
+            // Most lines are told apart by the place of their colon alone.
+            if line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name)
+            {
+                return Some(line[name.len() + 1..].trim_ascii());
+            }
+        }
+        None
+    })
 }
 
 #[cfg(test)]

@@ -125,8 +125,7 @@ pub(super) fn main(args: &RunArgs, folder: PathBuf) -> Result<u8> {
     if args.debug {
         return debug(args, ready);
     }
-    let job = job(args, ready);
-    run_job(args, job)
+    run_job(args, job(ready))
 }
 
 fn types(scenario: &Scenario, dir: &Path) -> Result<u8> {
@@ -228,7 +227,7 @@ fn prepare(args: &RunArgs, mut scenario: Scenario) -> Result<Ready> {
     })
 }
 
-fn job(args: &RunArgs, ready: Ready) -> Job {
+fn job(ready: Ready) -> Job {
     let Ready {
         scenario,
         run,
@@ -247,7 +246,6 @@ fn job(args: &RunArgs, ready: Ready) -> Job {
         threads: plan.threads,
         duration_s: measured.map(|phase| phase.duration.as_secs_f64()).sum(),
     };
-    let _ = args;
     Job {
         plan,
         asked,

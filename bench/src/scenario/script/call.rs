@@ -6,13 +6,14 @@ use std::time::Duration;
 use isukit_proto::Message;
 use mlua::{Error, Result, Value};
 
+use super::cache::Cache;
 use super::message::find_message;
 use super::reply::{Judging, Reply};
 use super::request::{Options, Payload, check_path};
 use super::shown::{shown_reply, shown_request};
 use super::vm::{Host, Own, Vm};
 use crate::engine::{Call, Cx, ReplyView, StepId, Timing, nanos};
-use crate::http1::Want;
+use crate::http1::{Want, header_values};
 use crate::scenario::route::route_of;
 
 /// A call that waits for its reply.
@@ -173,40 +174,18 @@ impl OpenCall {
         let path = &self.what[self.path_from..];
         let route = path.split('?').next().unwrap_or(path);
         let client = own.clients.get_mut(self.client);
-        let mut status = view.status;
         let mut stored = None;
         if let Some(client) = client {
-            for value in lines_of(view.head, b"set-cookie") {
+            for value in header_values(view.head, "set-cookie") {
                 let now = now_us / 1_000_000;
                 client.jar.set(value, &host.run.host, route, now);
             }
-            if let Some(cache) = client.cache.as_mut().filter(|_| self.caches) {
-                if status == 304 {
-                    let entry = cache.refresh(path, view.head, now_us);
-                    stored =
-                        entry.map(|entry| (entry.status, Rc::clone(&entry.bytes), entry.head_len));
-                } else {
-                    let whole = joined(view.head, view.body);
-                    let (whole, head_len) = vm.share(path, whole, view.head.len());
-                    cache.store(path, status, view.head, (&whole, head_len), now_us);
-                }
-            }
+            let cache = client.cache.as_mut().filter(|_| self.caches);
+            stored = cache.and_then(|cache| through(vm, cache, path, view, now_us));
         }
-        let from_cache = stored.is_some();
-        let (bytes, head_len) = match stored {
-            Some((stored_status, bytes, head_len)) => {
-                status = stored_status;
-                (bytes, head_len)
-            }
-            None => {
-                vm.owe(view.head.len() + view.body.len());
-                let bytes = match view.whole {
-                    Some(whole) => whole.into(),
-                    None => joined(view.head, view.body),
-                };
-                (bytes, view.head.len())
-            }
-        };
+        let from_cache = view.status == 304 && stored.is_some();
+        let (status, bytes, head_len) =
+            stored.unwrap_or_else(|| (view.status, copied(vm, view), view.head.len()));
         let mut reply = Reply {
             serial: u64::from(self.tag),
             what: Rc::clone(&self.what),
@@ -251,20 +230,35 @@ fn what(vm: &Vm, method: &str, path: &str) -> Rc<str> {
     what
 }
 
-/// The values of a header. Most lines are told apart by the place of their colon alone.
-fn lines_of<'h>(head: &'h [u8], name: &'static [u8]) -> impl Iterator<Item = &'h [u8]> {
-    let mut rest = head;
-    std::iter::from_fn(move || {
-        while let Some(end) = memchr::memchr(b'\n', rest) {
-            let line = &rest[..end];
-            rest = &rest[end + 1..];
-            if line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name)
-            {
-                return Some(line[name.len() + 1..].trim_ascii());
-            }
-        }
-        None
-    })
+/// A reply's status, head with body, and the head's length.
+type Taken = (u16, Rc<[u8]>, usize);
+
+/// What a client's cache makes of a reply: the stored one when the target says that it is still good,
+/// otherwise the reply itself, stored if it may be.
+fn through(
+    vm: &Vm,
+    cache: &mut Cache,
+    path: &str,
+    view: &ReplyView<'_>,
+    now_us: i64,
+) -> Option<Taken> {
+    if view.status == 304 {
+        let entry = cache.refresh(path, view.head, now_us)?;
+        return Some((entry.status, Rc::clone(&entry.bytes), entry.head_len));
+    }
+    let bytes = copied(vm, view);
+    let (whole, head_len) = vm.share(path, Rc::clone(&bytes), view.head.len());
+    cache.store(path, view.status, view.head, (&whole, head_len), now_us);
+    Some((view.status, bytes, view.head.len()))
+}
+
+/// A reply's head and body as the script's own, which the collector is told of.
+fn copied(vm: &Vm, view: &ReplyView<'_>) -> Rc<[u8]> {
+    vm.owe(view.head.len() + view.body.len());
+    match view.whole {
+        Some(whole) => whole.into(),
+        None => joined(view.head, view.body),
+    }
 }
 
 fn joined(head: &[u8], body: &[u8]) -> Rc<[u8]> {
@@ -307,7 +301,7 @@ impl Vm {
     /// The message type that a reply's Content-Type names in its `proto` or `messageType`
     /// parameter, if the scenario knows it.
     fn body_type(&self, head: &[u8]) -> Option<Message> {
-        let value = lines_of(head, b"content-type").next()?;
+        let value = header_values(head, "content-type").next()?;
         let mut last = self.last_type.borrow_mut();
         if let Some((known, message)) = &*last
             && **known == *value

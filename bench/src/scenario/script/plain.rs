@@ -9,7 +9,7 @@ pub(super) const LIST: &str = "__list";
 const DEPTH: usize = 32;
 
 /// The largest integer up to which a double holds every one.
-const EXACT: u64 = 9_007_199_254_740_992;
+pub(super) const EXACT: u64 = 9_007_199_254_740_992;
 
 /// The most that is copied at once, in bytes.
 const COPIED_BYTES: usize = 64 * 1024 * 1024;

@@ -8,7 +8,7 @@ use mlua::{Error, Result, Table, Value};
 use url::form_urlencoded;
 
 use super::message::{Body, MessageType};
-use super::plain::{Plain, type_name};
+use super::plain::{EXACT, Plain, type_name};
 
 /// What a script may say of a call besides its path and body.
 #[derive(Debug, Default)]
@@ -116,9 +116,7 @@ pub(super) fn unknown(name: &str, what: &str, known: &[&str]) -> Error {
 pub(super) fn whole_number(value: &Value) -> Option<i64> {
     match value {
         Value::Integer(n) => Some(*n),
-        Value::Number(n) if n.fract() == 0.0 && n.abs() <= 9_007_199_254_740_992.0 => {
-            Some(*n as i64)
-        }
+        Value::Number(n) if n.fract() == 0.0 && n.abs() <= EXACT as f64 => Some(*n as i64),
         _ => None,
     }
 }

@@ -76,8 +76,8 @@ enum Main {
     Idle,
     /// It runs or waits.
     Running,
-    /// It is over, well or not; open calls are still to be answered.
-    Over { well: bool },
+    /// It is over; open calls are still to be answered.
+    Over,
 }
 
 /// What a flow waits for.
@@ -332,7 +332,7 @@ impl ScriptUser {
         } else {
             self.failures.saturating_add(1)
         };
-        self.main = Main::Over { well };
+        self.main = Main::Over;
     }
 
     /// The phase is over: nothing goes on.
@@ -357,8 +357,8 @@ impl ScriptUser {
             }
             Main::Idle => Next::Reply,
             // Its calls are answered first: their replies count, and their connections are theirs.
-            Main::Over { .. } if !self.calls.is_empty() => Next::Reply,
-            Main::Over { .. } => {
+            Main::Over if !self.calls.is_empty() => Next::Reply,
+            Main::Over => {
                 if self.behaviour.repeat && cx.running() {
                     self.main = Main::Idle;
                     let pause = pause_after(self.failures);

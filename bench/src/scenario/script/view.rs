@@ -8,10 +8,8 @@ use mlua::{Error, Lua, MetaMethod, Result, UserData, UserDataMethods, Value};
 
 use super::flow::Flow;
 use super::message::{Access, Kind};
+use super::plain::{EXACT, LIST};
 use super::vm::{Unlimited, kinds};
-
-/// The largest integer up to which a double holds every one.
-const EXACT: i64 = 9_007_199_254_740_992;
 
 /// A message within the bytes of a reply.
 #[derive(Debug, Clone)]
@@ -110,7 +108,7 @@ impl View {
             Err(out_of_range(&name, length, &key))
         })?;
         let meta = lua.create_table()?;
-        meta.raw_set(super::plain::LIST, true)?;
+        meta.raw_set(LIST, true)?;
         meta.raw_set("__index", missing)?;
         list.set_metatable(Some(meta))?;
         list.set_readonly(true);
@@ -176,8 +174,8 @@ fn out_of_range(name: &str, length: usize, key: &Value) -> Error {
 fn scalar(lua: &Lua, value: &Field<'_>) -> Result<Value> {
     Ok(match value {
         Field::Bool(value) => Value::Boolean(*value),
-        Field::I64(value) if (-EXACT..=EXACT).contains(value) => Value::Number(*value as f64),
-        Field::U64(value) if *value <= EXACT as u64 => Value::Number(*value as f64),
+        Field::I64(value) if value.unsigned_abs() <= EXACT => Value::Number(*value as f64),
+        Field::U64(value) if *value <= EXACT => Value::Number(*value as f64),
         // A double would change it, so it stays text, as in protobuf's JSON.
         Field::I64(value) => Value::String(lua.create_string(value.to_string())?),
         Field::U64(value) => Value::String(lua.create_string(value.to_string())?),

@@ -256,13 +256,18 @@ impl ScriptUser {
         }
     }
 
-    /// Wait no more, and let those know who come next in line.
-    pub(super) fn forget(&self, cx: &mut Cx<'_>, token: u64) {
-        let waiter = Waiter {
+    /// This user as one who waits in line.
+    pub(super) fn waiter(&self, cx: &Cx<'_>, token: u64) -> Waiter {
+        Waiter {
             address: cx.address(),
             token,
             phase: self.behaviour.phase,
-        };
+        }
+    }
+
+    /// Wait no more, and let those know who come next in line.
+    pub(super) fn forget(&self, cx: &mut Cx<'_>, token: u64) {
+        let waiter = self.waiter(cx, token);
         for next in self.behaviour.run.shared.forget(waiter) {
             cx.post(next.address, next.token);
         }

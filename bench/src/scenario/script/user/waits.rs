@@ -10,7 +10,6 @@ use crate::scenario::script::api::full;
 use crate::scenario::script::call::{OpenCall, Started};
 use crate::scenario::script::flow::Flow;
 use crate::scenario::script::plain::{Plain, type_name};
-use crate::scenario::script::shared::Waiter;
 use crate::scenario::script::vm::{Vm, message_of};
 
 /// What a flow may ask for, as the prelude numbers it; 0 is its end.
@@ -141,11 +140,7 @@ impl ScriptUser {
         let pool: Box<str> = text(pool)?.into();
         let token = self.next_token();
         let until = after(cx, time);
-        let waiter = Waiter {
-            address: cx.address(),
-            token,
-            phase: self.behaviour.phase,
-        };
+        let waiter = self.waiter(cx, token);
         let taken = self.behaviour.run.shared.take_or_wait(&pool, waiter);
         match taken.map_err(full)? {
             Some(item) => self.hand_over(place, &item),
@@ -176,11 +171,7 @@ impl ScriptUser {
     ) -> Result<()> {
         let name: Box<str> = text(name)?.into();
         let token = self.next_token();
-        let waiter = Waiter {
-            address: cx.address(),
-            token,
-            phase: self.behaviour.phase,
-        };
+        let waiter = self.waiter(cx, token);
         let raised = self.behaviour.run.shared.is_raised_or_wait(&name, waiter);
         if raised.map_err(full)? {
             self.wake_with(place, Value::Boolean(true));
@@ -291,11 +282,7 @@ impl ScriptUser {
         };
         match &flow.wait {
             Wait::Take { pool, token, .. } => {
-                let waiter = Waiter {
-                    address: cx.address(),
-                    token: *token,
-                    phase: self.behaviour.phase,
-                };
+                let waiter = self.waiter(cx, *token);
                 let item = vm.host.run.shared.take_or_wait(pool, waiter);
                 if let Ok(Some(item)) = item
                     && let Err(error) = self.hand_over(place, &item)
