@@ -36,7 +36,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Load a URL and report latency, errors and what limited the run
+    /// Load a URL or run a scenario, and report latency, errors, score and what limited the run
     Run(Box<run::RunArgs>),
 }
 
