@@ -4,8 +4,12 @@
 //! thresholds and tables. It opens no sockets, runs no async code, asks no clock and prints
 //! nothing; readers, roots and times are handed to it.
 
+pub mod access;
+pub mod digest;
 pub mod latency;
 pub mod report;
 pub mod sample;
+pub mod slow;
+pub mod sql;
 pub mod threshold;
 pub mod units;

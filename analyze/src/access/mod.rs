@@ -1,0 +1,66 @@
+//! Access logs of nginx, Envoy and the like, and our own events.
+
+use crate::digest::Span;
+
+/// What a cache in front said about a request (`$upstream_cache_status`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CacheStatus {
+    /// No cache was asked, or the log does not tell.
+    #[default]
+    None,
+    /// Answered by the cache.
+    Hit,
+    /// Not in the cache.
+    Miss,
+    /// In the cache, but too old.
+    Expired,
+    /// Too old, but sent as the upstream failed.
+    Stale,
+    /// Too old, sent while a fresh one is fetched.
+    Updating,
+    /// Too old, but the upstream said that it still holds.
+    Revalidated,
+    /// Not asked by configuration.
+    Bypass,
+}
+
+/// A request as an access log tells it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Record {
+    /// Equal for requests of one method and one named path (see `Namer`).
+    pub key: u64,
+    /// The whole line.
+    pub line: Span,
+    /// The method; empty when the request line was broken.
+    pub method: Span,
+    /// The path without its query; empty when the request line was broken. Of our own events the key.
+    pub path: Span,
+    /// What is behind the question mark.
+    pub query: Span,
+    /// The HTTP status; 0 when there was none.
+    pub status: u16,
+    /// What the cache said.
+    pub cache: CacheStatus,
+    /// When it ended, in microseconds since the Unix epoch; `UNKNOWN_AT` when the line does not say.
+    pub at_us: i64,
+    /// Duration in nanoseconds; `NO_TIME` when the line does not say.
+    pub time_ns: u64,
+    /// Time the upstream took, all attempts together, in nanoseconds; `NO_TIME` when unknown.
+    pub upstream_ns: u64,
+    /// Bytes sent to the client.
+    pub sent_bytes: u64,
+    /// Bytes received from the client.
+    pub received_bytes: u64,
+    /// The user agent.
+    pub agent: Span,
+    /// Its hash; 0 when there is none.
+    pub agent_hash: u64,
+    /// The client's address.
+    pub client: Span,
+    /// Its hash; 0 when there is none.
+    pub client_hash: u64,
+    /// The request's id.
+    pub request_id: Span,
+    /// Why it failed, of our own events.
+    pub error: Span,
+}

@@ -1,0 +1,1 @@
+//! What is known about SQL itself: tables, candidates for indexes, plans, runs of one shape.
