@@ -1,5 +1,32 @@
 //! Access logs of nginx, Envoy and the like, and our own events.
 
+mod cache;
+mod combined;
+mod envoy;
+mod escape;
+mod format;
+mod hash;
+mod json;
+mod labels;
+mod layout;
+pub mod limits;
+mod line;
+mod ltsv;
+mod namer;
+mod nginx;
+mod reader;
+mod request;
+mod time;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use format::{Format, FormatError};
+pub use namer::{BROKEN_REQUEST, Namer, NamerError, NamerOptions, QueryKeys};
+pub use nginx::{LogFormat, LogFormatError};
+pub use reader::Reader;
+
 use crate::digest::Span;
 
 /// What a cache in front said about a request (`$upstream_cache_status`).
@@ -33,7 +60,7 @@ pub struct Record {
     pub line: Span,
     /// The method; empty when the request line was broken.
     pub method: Span,
-    /// The path without its query; empty when the request line was broken. Of our own events the key.
+    /// The path without its query, escapes of the log undone; empty when the request line was broken. Of our own events the key.
     pub path: Span,
     /// What is behind the question mark.
     pub query: Span,
@@ -45,6 +72,8 @@ pub struct Record {
     pub at_us: i64,
     /// Duration in nanoseconds; `NO_TIME` when the line does not say.
     pub time_ns: u64,
+    /// Whether `time_ns` is the upstream's, as the line tells no other.
+    pub is_upstream_time: bool,
     /// Time the upstream took, all attempts together, in nanoseconds; `NO_TIME` when unknown.
     pub upstream_ns: u64,
     /// Bytes sent to the client.

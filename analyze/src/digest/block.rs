@@ -50,6 +50,22 @@ impl Span {
         (self.start & !SIDE) as usize
     }
 
+    /// Whether it lies in the side text.
+    #[inline]
+    pub fn is_side(self) -> bool {
+        self.start & SIDE != 0
+    }
+
+    /// The piece `from..to` of it.
+    #[inline]
+    pub fn part(self, from: usize, to: usize) -> Self {
+        debug_assert!(from <= to && to <= self.len());
+        Self {
+            start: self.start + from as u32,
+            len: (to - from) as u32,
+        }
+    }
+
     /// Its bytes.
     #[inline]
     pub fn of<'a>(self, block: &'a [u8], side: &'a [u8]) -> &'a [u8] {
