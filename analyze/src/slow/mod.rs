@@ -1,6 +1,24 @@
 //! Slow-query logs of MySQL, MariaDB and Percona Server.
 
+mod ahead;
+mod frame;
+mod header;
+mod limits;
+pub mod pt;
+mod quote;
+mod reader;
+mod request_id;
+pub mod shape;
+mod value;
+
+pub use reader::{Reader, ShapeStyle};
+
 use crate::digest::Span;
+
+/// Whether a file that begins with `start` (a few kilobytes or more) is a slow-query log.
+pub fn looks_like(start: &[u8]) -> bool {
+    frame::next_header(start, 0, 0).is_some() || frame::begins_banner(start)
+}
 
 /// What a statement does, as far as its first word says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,6 +63,12 @@ impl Flags {
     pub const FAILED: Flags = Flags(1 << 8);
     /// The text of the statement is not whole: it is longer than the limit or the log ends in it.
     pub const CUT: Flags = Flags(1 << 9);
+
+    /// The time was negative, which servers write wrapped around (`18446744073708.796870`); it counts
+    /// as 0.
+    pub const WRAPPED_TIME: Flags = Flags(1 << 10);
+    /// It was killed (`Killed` of Percona Server; the other servers do not tell).
+    pub const KILLED: Flags = Flags(1 << 11);
 
     /// Whether all of `other` is in this set.
     #[inline]
