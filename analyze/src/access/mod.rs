@@ -1,7 +1,10 @@
 //! Access logs of nginx, Envoy and the like, and our own events.
 
+pub mod agent;
 mod cache;
+mod collapse;
 mod combined;
+mod detect;
 mod envoy;
 mod escape;
 mod format;
@@ -22,6 +25,8 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use collapse::{Collapse, NOT_FOUND, RouteCounts};
+pub use detect::{Attempt, explain_failure};
 pub use format::{Format, FormatError};
 pub use namer::{BROKEN_REQUEST, Namer, NamerError, NamerOptions, QueryKeys};
 pub use nginx::{LogFormat, LogFormatError};

@@ -173,6 +173,7 @@ fn fraction(digits: &[u8]) -> i64 {
 /// Seconds (`1795170396.681`), or thousandths, millionths or billionths of them: a count of seconds as
 /// large as the smallest of these would lie beyond the year 5000.
 fn epoch(text: &[u8]) -> Option<At> {
+    const SECONDS: i64 = 100_000_000_000;
     let point = text
         .iter()
         .position(|byte| *byte == b'.')
@@ -193,15 +194,18 @@ fn epoch(text: &[u8]) -> Option<At> {
         // Of `1.7951703966810002e+09` (Go) the leading digits say the second and its fraction.
         return scientific(text);
     }
-    let us = match whole {
-        0..100_000_000_000 => whole * 1_000_000 + fraction(digits),
-        0..100_000_000_000_000 => whole * 1_000 + fraction(digits) / 1_000,
-        0..100_000_000_000_000_000 => whole,
-        _ => whole / 1_000,
+    let us = if whole < SECONDS {
+        whole * 1_000_000 + fraction(digits)
+    } else if whole < SECONDS * 1_000 {
+        whole * 1_000 + fraction(digits) / 1_000
+    } else if whole < SECONDS * 1_000_000 {
+        whole
+    } else {
+        whole / 1_000
     };
     Some(At {
         us,
-        fine: whole >= 100_000_000_000 || !digits.is_empty(),
+        fine: whole >= SECONDS || !digits.is_empty(),
     })
 }
 

@@ -7,6 +7,8 @@
 mod pattern;
 mod segment;
 
+pub(crate) use segment::extension;
+
 #[cfg(test)]
 mod tests;
 

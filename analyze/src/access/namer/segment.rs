@@ -233,11 +233,10 @@ fn is_version(segment: &[u8]) -> bool {
 fn is_date(segment: &[u8]) -> bool {
     let number = |from: usize, to: usize| {
         let digits = segment.get(from..to)?;
-        let value = digits.iter().try_fold(0_u32, |value, byte| {
+        digits.iter().try_fold(0_u32, |value, byte| {
             byte.is_ascii_digit()
                 .then(|| value * 10 + u32::from(byte - b'0'))
-        });
-        value
+        })
     };
     let (Some(1000..=2999), Some(1..=12)) = (number(0, 4), number(5, 7)) else {
         return false;

@@ -287,7 +287,7 @@ fn split(text: &str) -> Result<Vec<Piece>, LogFormatError> {
             continue;
         }
         let len = rest.find('$').unwrap_or(rest.len());
-        pieces.push(Piece::Literal(rest[..len].as_bytes().to_vec()));
+        pieces.push(Piece::Literal(rest.as_bytes()[..len].to_vec()));
         rest = &rest[len..];
     }
     Ok(pieces)
