@@ -25,14 +25,14 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-pub use collapse::{Collapse, NOT_FOUND, RouteCounts};
+pub use collapse::{Collapse, NOT_FOUND, RouteCounts, is_refused};
 pub use detect::{Attempt, explain_failure};
 pub use format::{Format, FormatError};
 pub use namer::{BROKEN_REQUEST, Namer, NamerError, NamerOptions, QueryKeys};
 pub use nginx::{LogFormat, LogFormatError};
 pub use reader::Reader;
 
-use crate::digest::Span;
+use crate::digest::{NO_TIME, Span, UNKNOWN_AT};
 
 /// What a cache in front said about a request (`$upstream_cache_status`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -97,4 +97,49 @@ pub struct Record {
     pub request_id: Span,
     /// Why it failed, of our own events.
     pub error: Span,
+}
+
+impl CacheStatus {
+    /// The names of all of them, in their order.
+    pub const NAMES: [&'static str; 8] = [
+        "none",
+        "hit",
+        "miss",
+        "expired",
+        "stale",
+        "updating",
+        "revalidated",
+        "bypass",
+    ];
+
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self {
+            key: 0,
+            line: Span::default(),
+            method: Span::default(),
+            path: Span::default(),
+            query: Span::default(),
+            status: 0,
+            cache: CacheStatus::None,
+            at_us: UNKNOWN_AT,
+            time_ns: NO_TIME,
+            is_upstream_time: false,
+            upstream_ns: NO_TIME,
+            sent_bytes: 0,
+            received_bytes: 0,
+            agent: Span::default(),
+            agent_hash: 0,
+            client: Span::default(),
+            client_hash: 0,
+            request_id: Span::default(),
+            error: Span::default(),
+        }
+    }
 }

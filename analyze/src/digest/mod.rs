@@ -1,5 +1,37 @@
 //! Logs in, hotspots out: what slow-query logs and access logs have in common.
 
 mod block;
+mod diff;
+mod distribution;
+mod driver;
+mod filter;
+mod fold;
+mod group;
+mod input;
+mod report;
+mod section;
+mod session;
+mod skipped;
+mod snapshot;
+mod tally;
+mod time;
 
 pub use block::{Batch, NO_TIME, Reader, Skip, Span, UNKNOWN_AT};
+pub use diff::{Change, DIFF_SCHEMA, DiffReport, GroupChange, Side, Whole, diff};
+pub use distribution::{DECADES_NS, Distribution};
+pub use driver::Fold;
+pub use filter::{Filter, FilterError};
+pub use fold::{Bytes, Digest, Window};
+pub use group::{Group, Requests, Statements, Sum, What, Worst};
+pub use input::{Compression, Input, SNIFFED_BYTES};
+pub use report::{
+    DIGEST_SCHEMA, DigestFormat, DigestReport, Finding, GroupReport, LoopReport, LoopStatement,
+    NamedCost, Page, ReportOptions, RequestsReport, SampleReport, SectionReport, SkipReport, Sort,
+    StatementsReport, StatusCount,
+};
+pub use section::Section;
+pub use session::{Kind, ReadError, Session, Settings, Watch};
+pub use skipped::{Place, SkipList, Skipped};
+pub use snapshot::{SNAPSHOT_SCHEMA, SnapshotError, is_snapshot, load, save};
+pub use tally::{Cost, Costs, Names, Tally};
+pub use time::{TimeError, parse_at, timestamp};

@@ -13,7 +13,7 @@ mod value;
 
 pub use reader::{Reader, ShapeStyle};
 
-use crate::digest::Span;
+use crate::digest::{Span, UNKNOWN_AT};
 
 /// Whether a file that begins with `start` (a few kilobytes or more) is a slow-query log.
 pub fn looks_like(start: &[u8]) -> bool {
@@ -125,4 +125,30 @@ pub struct Record {
     pub explain: Span,
     /// How many statements it stands for (`Log_slow_rate_limit`); 1 unless the log is a sample.
     pub weight: u32,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self {
+            shape: 0,
+            statement: Span::default(),
+            verb: Verb::Other,
+            flags: Flags::default(),
+            at_us: UNKNOWN_AT,
+            query_ns: 0,
+            lock_ns: 0,
+            rows_sent: 0,
+            rows_examined: 0,
+            rows_affected: 0,
+            bytes_sent: 0,
+            connection: 0,
+            user: Span::default(),
+            host: Span::default(),
+            database: None,
+            after_restart: false,
+            request_id: Span::default(),
+            explain: Span::default(),
+            weight: 1,
+        }
+    }
 }

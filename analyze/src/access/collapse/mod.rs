@@ -49,7 +49,7 @@ impl RouteCounts {
     /// Count a request that was answered with `status`.
     pub fn add(&mut self, status: u16) {
         self.count += 1;
-        self.refused += u64::from(matches!(status, 400 | 404 | 405 | 410 | 414 | 444 | 501 | 505));
+        self.refused += u64::from(is_refused(status));
     }
 
     /// Count what `other` has counted.
@@ -57,6 +57,11 @@ impl RouteCounts {
         self.count += other.count;
         self.refused += other.refused;
     }
+}
+
+/// Whether a status says that the service does not know what it was asked for.
+pub fn is_refused(status: u16) -> bool {
+    matches!(status, 400 | 404 | 405 | 410 | 414 | 444 | 501 | 505)
 }
 
 /// What a place of the tree says about the segments that stand there.

@@ -135,7 +135,10 @@ impl Ring {
 
     /// Put `later` behind this, of which the first `known` items are here already.
     pub(super) fn join(&mut self, later: &Ring, known: usize) {
-        let pushed = self.pushed.saturating_add(later.pushed).saturating_sub(known as u64);
+        let pushed = self
+            .pushed
+            .saturating_add(later.pushed)
+            .saturating_sub(known as u64);
         // It has forgotten some of those that are known.
         let forgotten = later.pushed - later.len() as u64;
         let known = (known as u64).saturating_sub(forgotten) as usize;

@@ -258,7 +258,10 @@ impl Loop {
         // A body that repeats itself is told as the shorter one.
         let repeats = |part: usize| {
             body.is_multiple_of(part)
-                && shapes.iter().zip(&shapes[part..]).all(|(one, next)| one == next)
+                && shapes
+                    .iter()
+                    .zip(&shapes[part..])
+                    .all(|(one, next)| one == next)
         };
         if (1..body).any(repeats) {
             return;

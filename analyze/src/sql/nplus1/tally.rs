@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::NPlusOne;
-use super::item::{Parent, Parents};
+use super::item::Parent;
 use super::limits::{BODY, LOOPS, SHAPES};
 use super::machine::{Ended, Sink, Sum};
 
@@ -281,8 +281,12 @@ impl Tally {
             .collect();
         NPlusOne {
             parent: key.parent,
-            statements: children.iter().fold(0, |all, it| all.saturating_add(it.statements)),
-            time_ns: children.iter().fold(0, |all, it| all.saturating_add(it.time_ns)),
+            statements: children
+                .iter()
+                .fold(0, |all, it| all.saturating_add(it.statements)),
+            time_ns: children
+                .iter()
+                .fold(0, |all, it| all.saturating_add(it.time_ns)),
             children,
             runs: self.runs,
             rounds: self.rounds,

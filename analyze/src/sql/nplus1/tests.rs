@@ -168,40 +168,50 @@ fn kinds() {
         (Verb::Other, "SET NAMES utf8mb4", Kind::Skip),
         (Verb::Schema, "DROP TABLE t", Kind::End),
         (Verb::Admin, "# administrator command: Ping", Kind::Skip),
-        (Verb::Admin, "# administrator command: Close stmt", Kind::Skip),
+        (
+            Verb::Admin,
+            "# administrator command: Close stmt",
+            Kind::Skip,
+        ),
         (Verb::Admin, "# administrator command: Quit", Kind::End),
     ];
     for (verb, statement, expected) in rows {
-        assert_eq!(Kind::of(*verb, statement.as_bytes()), *expected, "{statement}");
+        assert_eq!(
+            Kind::of(*verb, statement.as_bytes()),
+            *expected,
+            "{statement}"
+        );
     }
 }
 
 /// What a log of few shapes, connections and requests may say.
 fn log(connections: u64, shapes: u32) -> impl Strategy<Value = Vec<Step>> {
     let statement = (1..=connections, 0..shapes, 0..12u32, 0..4u64, 0..30u64);
-    let piece = (statement, 1..7usize).prop_map(move |((connection, shape, kind, rows, request), times)| {
-        let kind = match kind {
-            0 => Kind::Begin,
-            1 => Kind::End,
-            2 => Kind::Skip,
-            3 => Kind::Write,
-            _ => Kind::Read,
-        };
-        let mut one = step(connection, shape, kind, rows);
-        one.request = request / 27;
-        // Loops of some statements are rare in noise, so pieces are loops already.
-        let body = (rows as u32 + 1) * u32::from(times > 3);
-        let mut steps = Vec::new();
-        for _ in 0..times {
-            steps.push(one);
-            for other in 1..body {
-                let mut next = one;
-                next.shape = (shape + other) % shapes.max(1);
-                steps.push(next);
+    let piece = (statement, 1..7usize).prop_map(
+        move |((connection, shape, kind, rows, request), times)| {
+            let kind = match kind {
+                0 => Kind::Begin,
+                1 => Kind::End,
+                2 => Kind::Skip,
+                3 => Kind::Write,
+                _ => Kind::Read,
+            };
+            let mut one = step(connection, shape, kind, rows);
+            one.request = request / 27;
+            // Loops of some statements are rare in noise, so pieces are loops already.
+            let body = (rows as u32 + 1) * u32::from(times > 3);
+            let mut steps = Vec::new();
+            for _ in 0..times {
+                steps.push(one);
+                for other in 1..body {
+                    let mut next = one;
+                    next.shape = (shape + other) % shapes.max(1);
+                    steps.push(next);
+                }
             }
-        }
-        steps
-    });
+            steps
+        },
+    );
     prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
 }
 
@@ -283,7 +293,10 @@ fn check_parts(log: &[Step], limit: usize, mut cuts: Vec<usize>) -> Result<(), T
 
 /// Compare long texts, and show where they differ.
 fn same(one: &str, other: &str) -> Result<(), TestCaseError> {
-    let differs = one.bytes().zip(other.bytes()).position(|(one, other)| one != other);
+    let differs = one
+        .bytes()
+        .zip(other.bytes())
+        .position(|(one, other)| one != other);
     let at = differs.unwrap_or(one.len().min(other.len()));
     let around = |text: &str| text[at.saturating_sub(200)..(at + 80).min(text.len())].to_owned();
     prop_assert!(one == other, "{}\n{}", around(one), around(other));

@@ -1,0 +1,352 @@
+//! What to fix first: what stands out in a digest, ranked by how much of the time a fix may save.
+//!
+//! Each rule looks at figures of the log alone. The share that a fix may save is an estimate of what would be
+//! left, and is said as one.
+
+use serde::Serialize;
+
+use super::groups::{GroupReport, StatementsReport};
+use super::loops::LoopReport;
+use crate::units::{format_bytes, format_count, format_ns};
+
+/// Something to fix.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Finding {
+    /// Which rule found it: `full_scan`, `n_plus_one`, `locks`, `tmp_on_disk`, `large_result`, `frequent`,
+    /// `slow_statement`, `errors`, `slow_route`, `delivery`, `static_by_app`, `cache_misses`, `bots`.
+    pub rule: &'static str,
+    /// The group's sort: `statement` or `route`.
+    pub kind: &'static str,
+    /// The group's short name; none for what concerns all.
+    pub id: Option<String>,
+    /// Share of the time of its sort that it concerns, 0 to 1.
+    pub share: f64,
+    /// Share of that time that a fix may save, 0 to 1: an estimate.
+    pub gain: f64,
+    /// What stands out.
+    pub what: String,
+    /// What to do about it.
+    pub fix: String,
+}
+
+/// Findings of a report.
+const MOST: usize = 20;
+
+/// Less than this share of the time is not worth a word.
+const SMALLEST_GAIN: f64 = 0.005;
+
+/// So many rows for each one that is sent or written mean that an index is missing.
+const MANY_ROWS: f64 = 30.0;
+
+/// Fewer rows than this on average are read at once, index or not.
+const FEW_ROWS: f64 = 200.0;
+
+/// Find what stands out. `advice` says which index may serve a statement.
+pub(super) fn findings(
+    groups: &[GroupReport],
+    loops: &[LoopReport],
+    bots_share: Option<f64>,
+    advice: impl Fn(&GroupReport) -> Option<String>,
+) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for group in groups.iter().filter(|group| group.share >= SMALLEST_GAIN) {
+        match (&group.sql, &group.http) {
+            (Some(sql), _) => found.extend(of_statement(group, sql, &advice)),
+            (_, Some(_)) => found.extend(of_route(group)),
+            _ => {}
+        }
+    }
+    found.extend(loops.iter().map(of_loop));
+    found.extend(bots_share.filter(|share| *share >= 0.2).map(of_bots));
+    found.retain(|finding| finding.gain >= SMALLEST_GAIN);
+    found.sort_by(|left, right| {
+        right
+            .gain
+            .total_cmp(&left.gain)
+            .then_with(|| left.what.cmp(&right.what))
+    });
+    keep_best(&mut found);
+    found.truncate(MOST);
+    found
+}
+
+/// Of several findings about one group the one that saves most is enough, unless it is an N+1.
+fn keep_best(found: &mut Vec<Finding>) {
+    let mut seen: Vec<(Option<String>, bool)> = Vec::new();
+    found.retain(|finding| {
+        let key = (finding.id.clone(), finding.rule == "n_plus_one");
+        let is_new = key.0.is_none() || !seen.contains(&key);
+        seen.push(key);
+        is_new
+    });
+}
+
+fn finding(
+    rule: &'static str,
+    group: &GroupReport,
+    left_over: f64,
+    what: String,
+    fix: String,
+) -> Finding {
+    Finding {
+        rule,
+        kind: group.kind,
+        id: Some(group.id.clone()),
+        share: group.share,
+        gain: group.share * (1.0 - left_over.clamp(0.0, 1.0)),
+        what,
+        fix,
+    }
+}
+
+fn time(seconds: f64) -> String {
+    format_ns(seconds * 1e9)
+}
+
+/// A text of a key that leaves room for what is said about it.
+fn short(key: &str) -> String {
+    const ROOM: usize = 90;
+    match key.char_indices().nth(ROOM) {
+        Some((end, _)) => format!("`{}…`", &key[..end]),
+        None => format!("`{key}`"),
+    }
+}
+
+fn of_statement(
+    group: &GroupReport,
+    sql: &StatementsReport,
+    advice: &impl Fn(&GroupReport) -> Option<String>,
+) -> Vec<Finding> {
+    let count = group.count.max(1) as f64;
+    let examined = sql.rows_examined as f64 / count;
+    let returned = (sql.rows_sent + sql.rows_affected) as f64 / count;
+    let name = short(&group.key);
+    let mut found = Vec::new();
+    if examined >= FEW_ROWS && sql.rows_examined_per_row >= MANY_ROWS {
+        let fix = advice(group).unwrap_or_else(|| {
+            "give it an index on the columns that it compares and sorts by".to_owned()
+        });
+        // A statement costs something however few rows it reads.
+        let left_over = (returned * 3.0 + 20.0) / examined;
+        found.push(finding(
+            "full_scan",
+            group,
+            left_over,
+            format!(
+                "{name} reads {} rows to give {}, {} times",
+                rows(examined),
+                rows(returned),
+                format_count(group.count)
+            ),
+            fix,
+        ));
+    }
+    if sql.lock_share >= 0.3 {
+        found.push(finding(
+            "locks",
+            group,
+            1.0 - sql.lock_share,
+            format!(
+                "{name} waits for locks {:.0}% of its time",
+                sql.lock_share * 100.0
+            ),
+            "make the transactions that hold its rows shorter, or lock fewer rows".to_owned(),
+        ));
+    }
+    let on_disk = sql.tmp_tables_on_disk.max(sql.filesorts_on_disk) as f64 / count;
+    if on_disk >= 0.2 {
+        found.push(finding(
+            "tmp_on_disk",
+            group,
+            0.5,
+            format!(
+                "{name} sorts or groups on disk in {:.0}% of its runs",
+                on_disk * 100.0
+            ),
+            "select fewer and shorter columns, sort by an index, or raise tmp_table_size and \
+             sort_buffer_size"
+                .to_owned(),
+        ));
+    }
+    let sent = sql.rows_sent as f64 / count;
+    if sent >= 1_000.0 && sql.rows_examined_per_row < MANY_ROWS {
+        found.push(finding(
+            "large_result",
+            group,
+            0.2,
+            format!("{name} sends {} rows each time", rows(sent)),
+            "count, sum or LIMIT in the database, or keep the result in the app".to_owned(),
+        ));
+    }
+    if found.is_empty() && group.share >= 0.05 {
+        found.push(no_flaw(group, &name));
+    }
+    found
+}
+
+/// Much time, and no flaw to be seen in the log.
+fn no_flaw(group: &GroupReport, name: &str) -> Finding {
+    let is_quick = group.mean_s < 0.001;
+    let (rule, fix) = match (
+        is_quick,
+        group.sql.as_ref().is_some_and(|sql| sql.verb == "read"),
+    ) {
+        (true, true) => (
+            "frequent",
+            "ask for it less often: keep it in memory, or ask for many at once",
+        ),
+        (true, false) => (
+            "frequent",
+            "do many at once: multi-row statements, fewer transactions",
+        ),
+        (false, _) => (
+            "slow_statement",
+            "look at its plan: --mysql URL explains it",
+        ),
+    };
+    finding(
+        rule,
+        group,
+        0.5,
+        format!(
+            "{name} runs {} times, {} each",
+            format_count(group.count),
+            time(group.mean_s)
+        ),
+        fix.to_owned(),
+    )
+}
+
+fn rows(value: f64) -> String {
+    match value {
+        v if v < 9.95 && v.fract() > 0.05 => format!("{v:.1}"),
+        v => format_count(v.round() as u64),
+    }
+}
+
+fn of_loop(it: &LoopReport) -> Finding {
+    let dearest = it.children.first();
+    let child = dearest.map_or_else(String::new, |child| short(&child.key));
+    let others = match it.children.len() {
+        0 | 1 => String::new(),
+        more => format!(" (and {} more)", more - 1),
+    };
+    Finding {
+        rule: "n_plus_one",
+        kind: "statement",
+        id: dearest.map(|child| child.id.clone()),
+        share: it.share,
+        gain: it.share * (1.0 - 1.0 / it.mean_length.max(1.0)),
+        what: format!(
+            "N+1: {child}{others} runs {} times, {} after each {}",
+            format_count(it.statements),
+            rows(it.mean_length),
+            short(&it.parent.key)
+        ),
+        fix: "ask once for all of them: a JOIN, or WHERE ... IN (...)".to_owned(),
+    }
+}
+
+fn of_bots(share: f64) -> Finding {
+    Finding {
+        rule: "bots",
+        kind: "route",
+        id: None,
+        share,
+        gain: share * 0.8,
+        what: format!("bots take {:.0}% of the requests' time", share * 100.0),
+        fix: "answer them from a cache, slow them down (limit_req), or turn them away (robots.txt)"
+            .to_owned(),
+    }
+}
+
+/// Ends of paths that a web server should answer by itself.
+const STATIC: [&str; 16] = [
+    ".js", ".css", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".ico", ".webp", ".avif", ".woff",
+    ".woff2", ".ttf", ".map", ".mp4", ".wasm",
+];
+
+fn of_route(group: &GroupReport) -> Vec<Finding> {
+    let Some(http) = &group.http else {
+        return Vec::new();
+    };
+    let name = short(&group.key);
+    let mut found = Vec::new();
+    let count = group.count.max(1) as f64;
+    let failed = http.server_errors as f64 / count;
+    if failed >= 0.05 {
+        found.push(finding(
+            "errors",
+            group,
+            1.0 - failed.max(0.5),
+            format!(
+                "{name} fails in {:.1}% of {} requests",
+                failed * 100.0,
+                format_count(group.count)
+            ),
+            "read the app's log for these: time spent on failures is lost twice".to_owned(),
+        ));
+    }
+    let is_static = STATIC.iter().any(|end| group.key.ends_with(end));
+    if is_static && http.upstream_share.is_some_and(|share| share >= 0.5) {
+        found.push(finding(
+            "static_by_app",
+            group,
+            0.1,
+            format!(
+                "{name} is a file, and the app sends it {} times",
+                format_count(group.count)
+            ),
+            "let the web server send it (root, try_files), with expires".to_owned(),
+        ));
+    }
+    if let Some(upstream) = http.upstream_share.filter(|share| *share < 0.5)
+        && http.upstream_s > 0.0
+    {
+        found.push(finding(
+            "delivery",
+            group,
+            upstream,
+            format!(
+                "{name} spends {:.0}% of its time outside of the app, with {} a reply",
+                (1.0 - upstream) * 100.0,
+                format_bytes(group.bytes / group.count.max(1))
+            ),
+            "compress or shorten the reply, give nginx larger buffers, keep connections alive"
+                .to_owned(),
+        ));
+    }
+    if let Some(hits) = http.cache_hit_share.filter(|hits| *hits < 0.8) {
+        found.push(finding(
+            "cache_misses",
+            group,
+            hits.max(0.2),
+            format!(
+                "{name} is answered by the cache in {:.0}% only",
+                hits * 100.0
+            ),
+            "keep it longer, leave needless query keys and headers out of the cache's key"
+                .to_owned(),
+        ));
+    }
+    if found.is_empty() && group.share >= 0.05 {
+        let is_timed = group.timed > 0;
+        let p95 = group
+            .percentiles
+            .get("p95_s")
+            .and_then(serde_json::Value::as_f64);
+        let how = match (is_timed, p95) {
+            (false, _) => format!("{name} is asked for {} times", format_count(group.count)),
+            (true, Some(p95)) => format!(
+                "{name} takes {} on average, p95 {}, {} times",
+                time(group.mean_s),
+                time(p95),
+                format_count(group.count)
+            ),
+            (true, None) => format!("{name} takes {} on average", time(group.mean_s)),
+        };
+        let fix = "find out what it waits for: give digest the slow log too, to see its statements";
+        found.push(finding("slow_route", group, 0.5, how, fix.to_owned()));
+    }
+    found
+}

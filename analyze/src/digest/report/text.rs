@@ -1,0 +1,341 @@
+//! The report for people: what to fix first, then what it was concluded from.
+
+use std::io::{self, Write};
+
+use super::render::Page;
+use super::{DigestReport, GroupReport, SectionReport};
+use crate::report::{Align, Table, TableStyle, printable};
+use crate::units::{format_bytes, format_count, format_ns};
+
+/// A table's last column is at least this wide.
+const NARROWEST_KEY: usize = 24;
+
+/// What to fix first: more than a few things are no beginning.
+const SHOWN_FINDINGS: usize = 4;
+
+pub(super) fn render(report: &DigestReport, page: Page, out: &mut dyn Write) -> io::Result<()> {
+    Pen {
+        out,
+        style: TableStyle::Text,
+        page,
+    }
+    .report(report)
+}
+
+pub(super) fn render_markdown(
+    report: &DigestReport,
+    page: Page,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let page = Page {
+        width: usize::MAX,
+        ..page
+    };
+    Pen {
+        out,
+        style: TableStyle::Markdown,
+        page,
+    }
+    .report(report)
+}
+
+/// Writes one report.
+struct Pen<'a> {
+    out: &'a mut dyn Write,
+    style: TableStyle,
+    page: Page,
+}
+
+impl Pen<'_> {
+    fn report(mut self, report: &DigestReport) -> io::Result<()> {
+        self.heading(report)?;
+        self.findings(report)?;
+        for section in &report.sections {
+            self.groups(report, section)?;
+        }
+        self.who(report)?;
+        self.ending(report)
+    }
+
+    fn title(&mut self, text: &str) -> io::Result<()> {
+        match self.style {
+            TableStyle::Text => writeln!(self.out, "\n{text}"),
+            TableStyle::Markdown => writeln!(self.out, "\n### {text}\n"),
+        }
+    }
+
+    /// A sentence, broken into lines.
+    fn paragraph(&mut self, indent: &str, text: &str) -> io::Result<()> {
+        let first = match self.style {
+            TableStyle::Text => indent.to_owned(),
+            TableStyle::Markdown => "- ".to_owned(),
+        };
+        let behind = " ".repeat(first.chars().count());
+        let width = self.page.width.saturating_sub(behind.len()).max(20);
+        for (at, line) in wrapped(&printable(text), width).iter().enumerate() {
+            writeln!(self.out, "{}{line}", if at == 0 { &first } else { &behind })?;
+        }
+        Ok(())
+    }
+
+    fn heading(&mut self, report: &DigestReport) -> io::Result<()> {
+        if self.style == TableStyle::Markdown {
+            writeln!(self.out, "## Digest\n")?;
+        }
+        for section in &report.sections {
+            let line = heading_of(report, section);
+            match self.style {
+                TableStyle::Text => self.paragraph("", &line)?,
+                TableStyle::Markdown => writeln!(self.out, "{line}  ")?,
+            }
+        }
+        for note in &report.notes {
+            self.paragraph("! ", note)?;
+        }
+        Ok(())
+    }
+
+    fn findings(&mut self, report: &DigestReport) -> io::Result<()> {
+        if report.findings.is_empty() {
+            return Ok(());
+        }
+        self.title("fix first (share of the time that it may save)")?;
+        for finding in report.findings.iter().take(SHOWN_FINDINGS) {
+            let gain = format!("{:>3.0}%", finding.gain * 100.0);
+            self.paragraph(
+                &format!("{gain}  "),
+                &format!("{}: {}", finding.what, finding.fix),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn groups(&mut self, report: &DigestReport, section: &SectionReport) -> io::Result<()> {
+        let all: Vec<_> = report
+            .groups
+            .iter()
+            .filter(|g| g.kind == section.kind)
+            .collect();
+        let shown = &all[..all.len().min(self.page.groups)];
+        let name = match section.kind {
+            "statement" => "statements",
+            _ => "routes",
+        };
+        self.title(&format!("{name}, {} of {}", shown.len(), section.groups))?;
+        let table = group_table(shown, section);
+        draw_to_width(&table, self.style, self.page.width, self.out)
+    }
+
+    fn who(&mut self, report: &DigestReport) -> io::Result<()> {
+        if let Some(bots) = report.bots_share.filter(|share| *share >= 0.005) {
+            let text = format!("bots take {} of the requests' time", percent(bots));
+            writeln!(self.out)?;
+            self.paragraph("", &text)?;
+        }
+        Ok(())
+    }
+
+    fn ending(&mut self, report: &DigestReport) -> io::Result<()> {
+        if report.skips.is_empty() {
+            return Ok(());
+        }
+        self.title(&format!(
+            "skipped {} ({})",
+            format_count(report.skipped),
+            format_bytes(report.bytes.skipped)
+        ))?;
+        for skip in &report.skips {
+            let excerpt = skip
+                .excerpts
+                .first()
+                .map(String::as_str)
+                .unwrap_or_default();
+            self.paragraph(
+                "  ",
+                &format!("{} {}: {excerpt}", format_count(skip.count), skip.reason),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn heading_of(report: &DigestReport, section: &SectionReport) -> String {
+    let (what, groups) = match section.kind {
+        "statement" => ("statements", "shapes"),
+        _ => ("requests", "routes"),
+    };
+    let mut line = format!(
+        "{} {what} of {} {groups}",
+        format_count(section.count),
+        format_count(section.groups as u64)
+    );
+    if let (Some(span), Some(first), Some(last)) =
+        (section.span_s, &section.first_at, &section.last_at)
+    {
+        let second = |text: &str| text.get(..19).unwrap_or(text).replace('T', " ");
+        line += &format!(
+            " in {} ({} to {} UTC)",
+            format_ns(span * 1e9),
+            second(first),
+            second(last).get(11..).unwrap_or_default(),
+        );
+        if span > 0.0 && section.is_timed {
+            line += &format!(
+                ", {} of time, {:.2} busy at once",
+                format_ns(section.total_s * 1e9),
+                section.total_s / span
+            );
+        }
+    } else if section.is_timed {
+        line += &format!(", {} of time", format_ns(section.total_s * 1e9));
+    }
+    if section.errors > 0 {
+        line += &format!(", {} failed", format_count(section.errors));
+    }
+    if report.filtered > 0 {
+        line += &format!(", {} left out by filters", format_count(report.filtered));
+    }
+    line
+}
+
+/// Draw a table whose last cells are cut so that the lines fit.
+pub(super) fn draw_to_width(
+    table: &WideTable,
+    style: TableStyle,
+    width: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let widest = |text: &str| text.lines().map(|l| l.chars().count()).max().unwrap_or(0);
+    let others = widest(&table.draw(0).render(TableStyle::Text));
+    let room = width.saturating_sub(others + 1).max(NARROWEST_KEY);
+    out.write_all(table.draw(room).render(style).as_bytes())
+}
+
+/// A table whose last column takes what is left of the line.
+pub(super) struct WideTable {
+    columns: Vec<(String, Align)>,
+    rows: Vec<(Vec<String>, String)>,
+    last: String,
+}
+
+impl WideTable {
+    pub(super) fn new<N: Into<String>>(columns: Vec<(N, Align)>, last: &str) -> Self {
+        Self {
+            columns: columns.into_iter().map(|(n, a)| (n.into(), a)).collect(),
+            rows: Vec::new(),
+            last: last.to_owned(),
+        }
+    }
+
+    pub(super) fn row(&mut self, cells: Vec<String>, last: &str) {
+        self.rows.push((cells, printable(last)));
+    }
+
+    fn draw(&self, room: usize) -> Table {
+        let last = (self.last.clone(), Align::Left);
+        let mut table = Table::new(self.columns.iter().cloned().chain([last]));
+        for (cells, last) in &self.rows {
+            table.row(cells.iter().cloned().chain([shortened(last, room)]));
+        }
+        table
+    }
+}
+
+/// At most `room` characters of a text.
+fn shortened(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(room.saturating_sub(1)).collect();
+    if room > 0 {
+        short.push('…');
+    }
+    short
+}
+
+fn group_table(groups: &[&GroupReport], section: &SectionReport) -> WideTable {
+    let is_sql = section.kind == "statement";
+    let percentiles = groups.first().map(|group| &group.percentiles);
+    let percentiles: Vec<&String> = percentiles.map(|p| p.keys().collect()).unwrap_or_default();
+    let mut columns = vec![
+        ("#".to_owned(), Align::Right),
+        ("share".to_owned(), Align::Right),
+    ];
+    let right = |name: &str| (name.to_owned(), Align::Right);
+    if section.is_timed {
+        columns.push(right("total"));
+    }
+    columns.push(right("count"));
+    if section.is_timed {
+        columns.push(right("mean"));
+        // The last percentile tells most; the others are in the other formats.
+        columns.extend(percentiles.last().map(|p| right(p.trim_end_matches("_s"))));
+        columns.push(right("max"));
+    }
+    columns.push(right(if is_sql { "exam/row" } else { "errors" }));
+    if !is_sql {
+        columns.push(right("bytes"));
+    }
+    let mut table = WideTable::new(columns, if is_sql { "statement" } else { "route" });
+    for group in groups {
+        let time = |seconds: f64| format_ns(seconds * 1e9);
+        let mut cells = vec![group.rank.to_string(), percent(group.share)];
+        if section.is_timed {
+            cells.push(time(group.total_s));
+        }
+        cells.push(format_count(group.count));
+        if section.is_timed {
+            cells.push(time(group.mean_s));
+            if let Some(p) = percentiles.last() {
+                cells.push(time(group.percentiles[*p].as_f64().unwrap_or_default()));
+            }
+            cells.push(time(group.max_s));
+        }
+        match &group.sql {
+            Some(sql) => cells.push(ratio(sql.rows_examined_per_row)),
+            None => cells.push(count_or_dash(group.errors)),
+        }
+        if !is_sql {
+            cells.push(format_bytes(group.bytes / group.count.max(1)));
+        }
+        table.row(cells, &group.key);
+    }
+    table
+}
+
+fn count_or_dash(count: u64) -> String {
+    match count {
+        0 => "-".to_owned(),
+        count => format_count(count),
+    }
+}
+
+fn ratio(value: f64) -> String {
+    match value {
+        v if v < 9.95 => format!("{v:.1}"),
+        v => format_count(v.round() as u64),
+    }
+}
+
+/// A share of 0 to 1 for people.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.1}%", share * 100.0)
+}
+
+/// Break a text into lines of at most `width` characters, at blanks where there are any.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.len() - 1;
+        let used = lines[last].chars().count();
+        if used > 0 && used + 1 + word.chars().count() > width {
+            lines.push(word.to_owned());
+        } else {
+            if used > 0 {
+                lines[last].push(' ');
+            }
+            lines[last].push_str(word);
+        }
+    }
+    lines
+}
