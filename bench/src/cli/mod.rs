@@ -3,6 +3,8 @@
 //! Only this module and `main.rs` print, open output files or choose exit codes.
 
 mod debug;
+mod diff;
+mod digest;
 mod progress;
 mod run;
 mod signals;
@@ -38,6 +40,10 @@ struct Cli {
 enum Command {
     /// Load a URL or run a scenario, and report latency, errors, score and what limited the run
     Run(Box<run::RunArgs>),
+    /// Rank the hotspots in slow-query and access logs
+    Digest(Box<digest::DigestArgs>),
+    /// Say what got better or worse between two logs or saved digests
+    Diff(Box<diff::DiffArgs>),
 }
 
 /// Parse the command line, do it, and say how it ended.
@@ -52,6 +58,8 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(args) => run::main(&args),
+        Command::Digest(args) => digest::main(&args),
+        Command::Diff(args) => diff::main(&args),
     };
     match result {
         Ok(code) => ExitCode::from(code),

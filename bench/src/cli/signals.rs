@@ -9,9 +9,23 @@ use crate::engine::{StopLevel, StopSwitch};
 
 /// A switch that Ctrl-C and SIGTERM press: once to end the run, twice to cut it.
 pub(super) fn stop_on_signals() -> Result<Arc<StopSwitch>> {
+    let stop = Arc::new(StopSwitch::default());
+    let pressed = Arc::clone(&stop);
+    on_signals(move || {
+        // Whoever asks a third time wants it to end, whatever is still unwritten.
+        if pressed.level() == StopLevel::Cut {
+            complain("isukit: stopped before it could report");
+            std::process::exit(COULD_NOT.into());
+        }
+        pressed.press();
+    })?;
+    Ok(stop)
+}
+
+/// Call `act` for each Ctrl-C and SIGTERM, on a thread of its own.
+pub(super) fn on_signals(mut act: impl FnMut() + Send + 'static) -> Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let stop = Arc::new(StopSwitch::default());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
@@ -24,24 +38,18 @@ pub(super) fn stop_on_signals() -> Result<Arc<StopSwitch>> {
             listen(SignalKind::terminate())?,
         )
     };
-    let pressed = Arc::clone(&stop);
     let watch = async move {
         loop {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            // Whoever asks a third time wants it to end, whatever is still unwritten.
-            if pressed.level() == StopLevel::Cut {
-                complain("isukit: stopped before it could report");
-                std::process::exit(COULD_NOT.into());
-            }
-            pressed.press();
+            act();
         }
     };
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || runtime.block_on(watch))
         .context("cannot start the signal thread")?;
-    Ok(stop)
+    Ok(())
 }

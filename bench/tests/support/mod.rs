@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub(crate) mod logs;
 pub(crate) mod scenario;
 
 /// What a run may take beyond what it was asked for, on a slow and loaded machine.
