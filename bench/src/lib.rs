@@ -12,6 +12,7 @@ pub mod fuzz;
 pub mod growth;
 pub mod hdr;
 pub mod http1;
+pub mod mysql;
 pub mod pace;
 pub mod report;
 pub mod scenario;
