@@ -6,5 +6,3 @@ pub(super) const STATEMENT_BYTES: usize = 1 << 20;
 pub(super) const DEPTH: usize = 256;
 /// Tables of a statement.
 pub(super) const TABLES: usize = 256;
-/// Bytes of a statement that the grammar is tried on (once a shape).
-pub(super) const GRAMMAR_BYTES: usize = 1 << 16;

@@ -88,7 +88,7 @@ struct Frame {
     /// Between FROM and WHERE: a comma or JOIN is followed by a table.
     in_from: bool,
     /// The next name is a table.
-    expects: Option<()>,
+    expects: bool,
     /// Common table expressions are listed: a comma is followed by a name.
     in_with: bool,
     /// Between SET and WHERE of an UPDATE.
@@ -108,16 +108,76 @@ struct Reader<'a> {
 
 /// What ends a list of tables.
 const CLAUSES: &[&str] = &[
-    "where", "group", "having", "order", "limit", "window", "union", "except", "intersect", "minus",
-    "for", "into", "values", "procedure", "lock", "returning", "fetch", "offset",
+    "where",
+    "group",
+    "having",
+    "order",
+    "limit",
+    "window",
+    "union",
+    "except",
+    "intersect",
+    "minus",
+    "for",
+    "into",
+    "values",
+    "procedure",
+    "lock",
+    "returning",
+    "fetch",
+    "offset",
 ];
 /// What stands behind a table's name and is no alias.
 const NO_ALIAS: &[&str] = &[
-    "where", "group", "having", "order", "limit", "window", "union", "except", "intersect", "for",
-    "into", "values", "value", "procedure", "lock", "returning", "on", "using", "join", "inner", "left",
-    "right", "cross", "natural", "straight_join", "set", "use", "force", "ignore", "partition",
-    "select", "with", "read", "write", "full", "outer", "as", "add", "drop", "modify", "change",
-    "rename", "to", "engine", "like", "fetch", "offset", "minus", "tablesample",
+    "where",
+    "group",
+    "having",
+    "order",
+    "limit",
+    "window",
+    "union",
+    "except",
+    "intersect",
+    "for",
+    "into",
+    "values",
+    "value",
+    "procedure",
+    "lock",
+    "returning",
+    "on",
+    "using",
+    "join",
+    "inner",
+    "left",
+    "right",
+    "cross",
+    "natural",
+    "straight_join",
+    "set",
+    "use",
+    "force",
+    "ignore",
+    "partition",
+    "select",
+    "with",
+    "read",
+    "write",
+    "full",
+    "outer",
+    "as",
+    "add",
+    "drop",
+    "modify",
+    "change",
+    "rename",
+    "to",
+    "engine",
+    "like",
+    "fetch",
+    "offset",
+    "minus",
+    "tablesample",
 ];
 
 impl<'a> Reader<'a> {
@@ -150,7 +210,7 @@ impl<'a> Reader<'a> {
         self.frames.last_mut()
     }
 
-    /// `name` or `db.name`, with whether it is a single one.
+    /// `name` or `db.name`.
     fn name(&mut self) -> Option<String> {
         let mut name = self.peek()?.name()?;
         self.at += 1;
@@ -174,14 +234,20 @@ impl<'a> Reader<'a> {
                 return;
             }
         }
-        if self.peek().is_some_and(|it| it.is_any(&["explain", "describe", "desc", "analyze"])) {
+        if self
+            .peek()
+            .is_some_and(|it| it.is_any(&["explain", "describe", "desc", "analyze"]))
+        {
             let is_table = |at: usize| {
                 let next = self.tokens.get(at);
                 next.is_some_and(|it| it.is_any(&["table", "local", "no_write_to_binlog"]))
             };
             if !is_table(self.at + 1) {
-                let verbs = ["select", "insert", "replace", "update", "delete", "with", "table"];
-                let is_verb = |token: &&Token<'_>| token.is_any(&verbs) || **token == Token::Sign(b'(');
+                let verbs = [
+                    "select", "insert", "replace", "update", "delete", "with", "table",
+                ];
+                let is_verb =
+                    |token: &&Token<'_>| token.is_any(&verbs) || **token == Token::Sign(b'(');
                 let behind = self.tokens.iter().skip(self.at).take(8);
                 self.at += behind.take_while(|token| !is_verb(token)).count();
             }
@@ -231,7 +297,7 @@ impl<'a> Reader<'a> {
         // DELETE a, b.* FROM ...
         while !self.is("from") {
             let Some(name) = self.name() else { break };
-            self.targets.push(name);
+            self.add_target(name);
             while self.is_sign(b'.') || self.is_sign(b'*') || self.is_sign(b',') {
                 self.at += 1;
             }
@@ -250,8 +316,14 @@ impl<'a> Reader<'a> {
         self.verb = Verb::Writes;
         let words = self.tokens.iter().skip(self.at).take(12);
         let is_index = words.clone().any(|token| token.is_any(&["index", "key"]))
-            && !words.clone().any(|token| token.is_any(&["table", "tables"]));
-        let before: &[&str] = if is_index { &["on"] } else { &["table", "tables"] };
+            && !words
+                .clone()
+                .any(|token| token.is_any(&["table", "tables"]));
+        let before: &[&str] = if is_index {
+            &["on"]
+        } else {
+            &["table", "tables"]
+        };
         let Some(found) = words.clone().position(|token| token.is_any(before)) else {
             // Users, views, triggers, ...
             self.at = self.tokens.len();
@@ -284,7 +356,7 @@ impl<'a> Reader<'a> {
         if let Some(frame) = self.frame() {
             frame.in_from = true;
             frame.in_set = false;
-            frame.expects = Some(());
+            frame.expects = true;
         }
     }
 
@@ -300,12 +372,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn add_target(&mut self, name: String) {
+        if self.targets.len() < TABLES && !self.targets.contains(&name) {
+            self.targets.push(name);
+        }
+    }
+
     fn read(&mut self) {
         while let Some(token) = self.peek() {
             let Some(frame) = self.frames.last().copied() else {
                 return;
             };
-            if frame.expects.is_some() && self.table() {
+            if frame.expects && self.table() {
                 continue;
             }
             self.at += 1;
@@ -314,14 +392,14 @@ impl<'a> Reader<'a> {
                     if self.frames.len() >= DEPTH {
                         return;
                     }
-                    let is_from = frame.expects.is_some();
+                    let is_from = frame.expects;
                     self.frames.push(Frame {
                         in_from: is_from,
                         expects: frame.expects,
                         ..Frame::default()
                     });
                     if is_from && let Some(outer) = self.frames.iter_mut().rev().nth(1) {
-                        outer.expects = None;
+                        outer.expects = false;
                     }
                 }
                 Token::Sign(b')') => {
@@ -339,7 +417,11 @@ impl<'a> Reader<'a> {
     }
 
     fn comma(&mut self, frame: Frame) {
-        if frame.in_from && !self.peek().is_some_and(|it| it.is_any(&["use", "force", "ignore"])) {
+        if frame.in_from
+            && !self
+                .peek()
+                .is_some_and(|it| it.is_any(&["use", "force", "ignore"]))
+        {
             self.expect();
         } else if frame.in_with {
             self.cte();
@@ -379,8 +461,9 @@ impl<'a> Reader<'a> {
         } else if token.is("using") {
             // DELETE FROM a, b USING ...
             if self.verb == Verb::Delete && self.frames.len() == 1 && !self.is_sign(b'(') {
-                let listed = self.found.drain(..).map(|it| it.name);
-                self.targets.extend(listed);
+                for listed in std::mem::take(&mut self.found) {
+                    self.add_target(listed.name);
+                }
                 self.expect();
             }
         } else if token.is("set") && frame.in_from && self.verb == Verb::Update {
@@ -416,7 +499,7 @@ impl<'a> Reader<'a> {
         if let Some(name) = self.name()
             && let Some((table, _)) = name.rsplit_once('.')
         {
-            self.targets.push(table.to_owned());
+            self.add_target(table.to_owned());
         }
         self.at = start;
     }
@@ -436,13 +519,13 @@ impl<'a> Reader<'a> {
             if !self.is_sign(b'(')
                 && let Some(frame) = self.frame()
             {
-                frame.expects = None;
+                frame.expects = false;
                 frame.in_from = false;
             }
             return false;
         }
         if let Some(frame) = self.frame() {
-            frame.expects = None;
+            frame.expects = false;
         }
         let Some(name) = self.name() else {
             return false;
@@ -453,7 +536,10 @@ impl<'a> Reader<'a> {
         }
         if self.take(&["partition"]) && self.is_sign(b'(') {
             let rest = self.tokens.iter().skip(self.at);
-            self.at += rest.take_while(|token| **token != Token::Sign(b')')).count() + 1;
+            self.at += rest
+                .take_while(|token| **token != Token::Sign(b')'))
+                .count()
+                + 1;
         }
         self.skip(&["as"]);
         let alias = match self.peek() {
@@ -484,9 +570,10 @@ impl<'a> Reader<'a> {
         };
         // Columns without a table's name: it is not known which one, so the first is taken.
         let mut first = match self.verb {
-            Verb::Update | Verb::Delete => {
-                !self.found.iter().any(|found| outer(found) && is_target(found))
-            }
+            Verb::Update | Verb::Delete => !self
+                .found
+                .iter()
+                .any(|found| outer(found) && is_target(found)),
             _ => false,
         };
         for found in &self.found {

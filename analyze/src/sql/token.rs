@@ -132,7 +132,9 @@ fn quoted(rest: &[u8]) -> (Cow<'_, [u8]>, usize) {
     while let Some(found) = memchr::memchr(b'`', &rest[from..]) {
         let found = from + found;
         if rest.get(found + 1) == Some(&b'`') {
-            whole.get_or_insert_default().extend_from_slice(&rest[from..=found]);
+            whole
+                .get_or_insert_default()
+                .extend_from_slice(&rest[from..=found]);
             from = found + 2;
             continue;
         }
@@ -149,7 +151,10 @@ fn quoted(rest: &[u8]) -> (Cow<'_, [u8]>, usize) {
 
 /// A number, or a name that begins like one (`1st_round`).
 fn number(rest: &[u8], at: usize) -> (Option<Token<'_>>, usize) {
-    let len = rest.iter().position(|byte| !is_word(*byte)).unwrap_or(rest.len());
+    let len = rest
+        .iter()
+        .position(|byte| !is_word(*byte))
+        .unwrap_or(rest.len());
     let word = &rest[..len];
     let hex = word.len() > 2 && word[0] == b'0' && matches!(word[1], b'x' | b'X' | b'b' | b'B');
     let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -159,7 +164,9 @@ fn number(rest: &[u8], at: usize) -> (Option<Token<'_>>, usize) {
         let fraction = match rest.get(len) {
             Some(b'.') => {
                 let behind = rest[len + 1..].iter();
-                1 + behind.take_while(|byte| byte.is_ascii_alphanumeric()).count()
+                1 + behind
+                    .take_while(|byte| byte.is_ascii_alphanumeric())
+                    .count()
             }
             _ => 0,
         };
