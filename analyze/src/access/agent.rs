@@ -160,8 +160,20 @@ const BROWSERS: &[(&str, &str)] = &[
 /// Words that bots have in their names. What is before `bot` must not make another word of it, and the
 /// Cubot is a telephone.
 const BOT_WORDS: &[&str] = &[
-    "bot", "crawl", "spider", "scrap", "monitor", "preview", "fetcher", "validator", "archiver",
-    "healthcheck", "health-check", "health check", "probe", "scanner",
+    "bot",
+    "crawl",
+    "spider",
+    "scrap",
+    "monitor",
+    "preview",
+    "fetcher",
+    "validator",
+    "archiver",
+    "healthcheck",
+    "health-check",
+    "health check",
+    "probe",
+    "scanner",
 ];
 
 /// The family of an agent: `Chrome`, `curl`, `Googlebot`, `other bot`, `other`; `none` when it is empty.
@@ -184,7 +196,10 @@ fn classify(ua: &[u8]) -> (&'static str, bool) {
     let lower = ua.to_ascii_lowercase();
     let has = |part: &str| memchr::memmem::find(&lower, part.as_bytes()).is_some();
     let find = |table: &[(&str, &'static str)]| {
-        table.iter().find(|(part, _)| has(part)).map(|(_, name)| *name)
+        table
+            .iter()
+            .find(|(part, _)| has(part))
+            .map(|(_, name)| *name)
     };
     if matches!(lower.as_slice(), b"" | b"-") {
         return ("none", false);
@@ -229,28 +244,100 @@ mod tests {
     #[test]
     fn agents_and_their_families() {
         let check = |ua: &str, expected: &str, bot: bool| {
-            assert_eq!((family(ua.as_bytes()), is_bot(ua.as_bytes())), (expected, bot), "{ua}");
+            assert_eq!(
+                (family(ua.as_bytes()), is_bot(ua.as_bytes())),
+                (expected, bot),
+                "{ua}"
+            );
         };
         let webkit = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)";
-        check(&format!("{webkit} Chrome/120.0.0.0 Safari/537.36"), "Chrome", false);
-        check(&format!("{webkit} Chrome/120.0.0.0 Safari/537.36 Edg/120.0"), "Edge", false);
-        check(&format!("{webkit} Chrome/120.0 Safari/537.36 OPR/106.0"), "Opera", false);
-        check(&format!("{webkit} HeadlessChrome/120.0 Safari/537.36"), "HeadlessChrome", true);
-        check("Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.0 Mobile/15E148 Safari/604.1", "Safari", false);
-        check("Mozilla/5.0 (X11; Linux x86_64; rv:120.0) Gecko/20100101 Firefox/120.0", "Firefox", false);
-        check("Mozilla/5.0 (Linux; Android 9; CUBOT_X19) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/99.0 Mobile Safari/537.36", "Chrome", false);
-        check("Mozilla/5.0 (Linux; Android 11; CUBOT X50) Chrome/99.0", "Chrome", false);
-        check("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "Googlebot", true);
-        check("Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm) Chrome/103.0 Safari/537.36", "bingbot", true);
-        check("Mozilla/5.0 (compatible; AhrefsBot/7.0; +http://ahrefs.com/robot/)", "AhrefsBot", true);
-        check("Mozilla/5.0 (compatible; SemrushBot/7~bl)", "SemrushBot", true);
-        check("Mozilla/5.0 (compatible; GPTBot/1.0; +https://openai.com/gptbot)", "GPTBot", true);
-        check("Mozilla/5.0 (compatible; ClaudeBot/1.0; +claudebot@anthropic.com)", "ClaudeBot", true);
-        check("Mozilla/5.0 (Linux; Android 5.0) AppleWebKit/537.36 (compatible; Bytespider)", "Bytespider", true);
-        check("Mozilla/5.0 (compatible; FooCrawler/1.0)", "other bot", true);
+        check(
+            &format!("{webkit} Chrome/120.0.0.0 Safari/537.36"),
+            "Chrome",
+            false,
+        );
+        check(
+            &format!("{webkit} Chrome/120.0.0.0 Safari/537.36 Edg/120.0"),
+            "Edge",
+            false,
+        );
+        check(
+            &format!("{webkit} Chrome/120.0 Safari/537.36 OPR/106.0"),
+            "Opera",
+            false,
+        );
+        check(
+            &format!("{webkit} HeadlessChrome/120.0 Safari/537.36"),
+            "HeadlessChrome",
+            true,
+        );
+        check(
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.0 Mobile/15E148 Safari/604.1",
+            "Safari",
+            false,
+        );
+        check(
+            "Mozilla/5.0 (X11; Linux x86_64; rv:120.0) Gecko/20100101 Firefox/120.0",
+            "Firefox",
+            false,
+        );
+        check(
+            "Mozilla/5.0 (Linux; Android 9; CUBOT_X19) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/99.0 Mobile Safari/537.36",
+            "Chrome",
+            false,
+        );
+        check(
+            "Mozilla/5.0 (Linux; Android 11; CUBOT X50) Chrome/99.0",
+            "Chrome",
+            false,
+        );
+        check(
+            "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+            "Googlebot",
+            true,
+        );
+        check(
+            "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm) Chrome/103.0 Safari/537.36",
+            "bingbot",
+            true,
+        );
+        check(
+            "Mozilla/5.0 (compatible; AhrefsBot/7.0; +http://ahrefs.com/robot/)",
+            "AhrefsBot",
+            true,
+        );
+        check(
+            "Mozilla/5.0 (compatible; SemrushBot/7~bl)",
+            "SemrushBot",
+            true,
+        );
+        check(
+            "Mozilla/5.0 (compatible; GPTBot/1.0; +https://openai.com/gptbot)",
+            "GPTBot",
+            true,
+        );
+        check(
+            "Mozilla/5.0 (compatible; ClaudeBot/1.0; +claudebot@anthropic.com)",
+            "ClaudeBot",
+            true,
+        );
+        check(
+            "Mozilla/5.0 (Linux; Android 5.0) AppleWebKit/537.36 (compatible; Bytespider)",
+            "Bytespider",
+            true,
+        );
+        check(
+            "Mozilla/5.0 (compatible; FooCrawler/1.0)",
+            "other bot",
+            true,
+        );
         check("some-bot", "other bot", true);
         check("MyBot/1.0", "other bot", true);
-        check("Mozilla/5.0+(compatible; UptimeRobot/2.0)", "UptimeRobot", true);
+        check(
+            "Mozilla/5.0+(compatible; UptimeRobot/2.0)",
+            "UptimeRobot",
+            true,
+        );
         check("Pingdom.com_bot_version_1.4", "Pingdom", true);
         check("kube-probe/1.29", "kube-probe", true);
         check("ELB-HealthChecker/2.0", "ELB-HealthChecker", true);

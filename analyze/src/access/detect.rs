@@ -103,9 +103,8 @@ fn looks_like(format: &Format, sample: &[u8]) -> bool {
         lines += 1;
         like += usize::from(match format {
             Format::Ltsv => {
-                let labeled = |field: &[u8]| {
-                    memchr::memchr(b':', field).is_some_and(|at| at > 0 && at <= 32)
-                };
+                let labeled =
+                    |field: &[u8]| memchr::memchr(b':', field).is_some_and(|at| at > 0 && at <= 32);
                 line.contains(&b'\t') && line.split(|byte| *byte == b'\t').all(labeled)
             }
             Format::Json => line.starts_with(b"{\"") && line.ends_with(b"}"),
@@ -143,9 +142,15 @@ mod tests {
         check(events, Some("events"));
         check(envoy, Some("envoy"));
         check(&format!("garbage\n{ltsv}{combined}{ltsv}"), Some("ltsv"));
-        check(&format!("garbage\n\n\n{}", json.repeat(5_000)), Some("json"));
+        check(
+            &format!("garbage\n\n\n{}", json.repeat(5_000)),
+            Some("json"),
+        );
         check("garbage\nmore of it\n", None);
-        check("# Time: 2026-11-20T10:26:36\n# User@Host: a[a] @ b []\nSELECT 1;\n", None);
+        check(
+            "# Time: 2026-11-20T10:26:36\n# User@Host: a[a] @ b []\nSELECT 1;\n",
+            None,
+        );
         check("", None);
     }
 
@@ -153,7 +158,11 @@ mod tests {
     fn a_failure_names_the_likely_format_and_what_it_lacks() {
         let check = |log: &str, expected: (&str, bool, Option<&str>)| {
             let seen = &explain_failure(log.as_bytes())[0];
-            assert_eq!((seen.format, seen.looks_like, seen.reason), expected, "{log}");
+            assert_eq!(
+                (seen.format, seen.looks_like, seen.reason),
+                expected,
+                "{log}"
+            );
         };
         check("{\"a\":1}\n", ("json", true, Some("no status")));
         check("a:1\tb:2\n", ("ltsv", true, Some("no status")));

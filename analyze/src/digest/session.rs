@@ -296,7 +296,12 @@ fn nothing(first: &[u8], as_kind: Option<String>) -> ReadError {
     let attempts = access::explain_failure(first).into_iter();
     let fits = attempts
         .filter(|it| it.looks_like && as_kind.as_deref() != Some(it.format))
-        .map(|it| (it.format.to_owned(), it.reason.unwrap_or_default().to_owned()))
+        .map(|it| {
+            (
+                it.format.to_owned(),
+                it.reason.unwrap_or_default().to_owned(),
+            )
+        })
         .collect();
     ReadError::Nothing {
         first_lines: shown.collect(),

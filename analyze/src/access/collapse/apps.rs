@@ -177,11 +177,20 @@ pub(super) fn value(kind: &str, n: u64) -> String {
         "sha" => hex(40),
         "uuid" => {
             let h = hex(32);
-            format!("{}-{}-4{}-a{}-{}", &h[..8], &h[8..12], &h[13..16], &h[17..20], &h[20..])
+            format!(
+                "{}-{}-4{}-a{}-{}",
+                &h[..8],
+                &h[8..12],
+                &h[13..16],
+                &h[17..20],
+                &h[20..]
+            )
         }
         "order" => format!("ORD-{:06}", n * 7919 % 1_000_000),
         "slug" => {
-            let words: Vec<&str> = (0..2 + random % 4).map(|at| word(mix(n, 20 + at))).collect();
+            let words: Vec<&str> = (0..2 + random % 4)
+                .map(|at| word(mix(n, 20 + at)))
+                .collect();
             words.join("-")
         }
         "user" if n < 40 => name(n).to_owned(),

@@ -34,7 +34,11 @@ impl Siblings<'_> {
         let many = 1.5 * (number / 4.0).log2();
         // What was asked once or twice: values go on without end, words are soon all known. Of a short
         // log this says little.
-        let rare = self.nodes.iter().filter(|(_, node)| node.count <= 2).count() as f64;
+        let rare = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.count <= 2)
+            .count() as f64;
         let trust = (self.requests as f64 / 1_000.0).min(1.0);
         let open = 4.0 * (rare / number - 0.25) * trust;
         let looks = self.nodes.iter().map(|(name, _)| look(name)).sum::<f64>() / number;
@@ -50,8 +54,18 @@ impl Siblings<'_> {
         let number = self.nodes.len() as f64;
         let mean = total as f64 / number;
         let square = |count: u64| (count as f64 - mean).powi(2);
-        let variance = self.nodes.iter().map(|(_, node)| square(node.count)).sum::<f64>() / number;
-        let most = self.nodes.iter().map(|(_, node)| node.count).max().unwrap_or(0);
+        let variance = self
+            .nodes
+            .iter()
+            .map(|(_, node)| square(node.count))
+            .sum::<f64>()
+            / number;
+        let most = self
+            .nodes
+            .iter()
+            .map(|(_, node)| node.count)
+            .max()
+            .unwrap_or(0);
         if most * 2 > total {
             -2.0
         } else if mean >= 5.0 && variance.sqrt() < 0.75 * mean {

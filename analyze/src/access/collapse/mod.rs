@@ -86,7 +86,8 @@ pub struct Collapse {
 fn parts(route: &str) -> Option<(&str, &str, &str)> {
     let slash = route.find('/')?;
     let (method, rest) = route.split_at(slash);
-    let is_method = method.is_empty() || method.ends_with(' ') && !method[..method.len() - 1].contains(' ');
+    let is_method =
+        method.is_empty() || method.ends_with(' ') && !method[..method.len() - 1].contains(' ');
     let query = rest.find('?').unwrap_or(rest.len());
     let (path, query) = rest.split_at(query);
     (is_method && path.split('/').count() <= SEGMENTS).then_some((method, path, query))
@@ -201,7 +202,11 @@ fn rules(parent: &str, mut node: Node, requests: u64) -> Rules {
 fn fold(node: &mut Node, rules: &mut Rules, members: &[String], name: &str) {
     // What was called something else before is now called this.
     let gone: BTreeSet<&str> = members.iter().map(String::as_str).collect();
-    for named in rules.names.values_mut().filter(|named| gone.contains(named.as_str())) {
+    for named in rules
+        .names
+        .values_mut()
+        .filter(|named| gone.contains(named.as_str()))
+    {
         name.clone_into(named);
     }
     let mut whole = Node::default();
@@ -243,9 +248,9 @@ fn fold_numbered(node: &mut Node, rules: &mut Rules) {
 /// The segment with `:id` for its numbers and hashes; None when it has none, or nothing else.
 fn skeleton(segment: &str) -> Option<String> {
     let plain = segment.replace(":hash", ":id");
-    let version = plain.strip_prefix('v').is_some_and(|rest| {
-        rest.len() <= 2 && rest.bytes().all(|byte| byte.is_ascii_digit())
-    });
+    let version = plain
+        .strip_prefix('v')
+        .is_some_and(|rest| rest.len() <= 2 && rest.bytes().all(|byte| byte.is_ascii_digit()));
     let mut skeleton = String::with_capacity(plain.len());
     let mut in_number = false;
     let stem = plain.len() - extension_of(&plain).len();
@@ -266,7 +271,9 @@ fn skeleton(segment: &str) -> Option<String> {
 
 /// Segments that are parameters by themselves: `:id`, `:text.jpg`.
 fn is_value(segment: &str) -> bool {
-    let stem = segment.strip_suffix(extension_of(segment)).unwrap_or(segment);
+    let stem = segment
+        .strip_suffix(extension_of(segment))
+        .unwrap_or(segment);
     matches!(stem, ":id" | ":text" | ":email" | ":date")
 }
 
@@ -293,7 +300,11 @@ fn fold_values(parent: &str, node: &mut Node, rules: &mut Rules, requests: u64) 
             continue;
         }
         let count = |names: &[String]| -> u64 {
-            let count_of = |name| node.children.get(name).map_or(0, |child: &Node| child.count);
+            let count_of = |name| {
+                node.children
+                    .get(name)
+                    .map_or(0, |child: &Node| child.count)
+            };
             names.iter().map(count_of).sum()
         };
         let looks = members.iter().map(|name| look(name)).sum::<f64>() / members.len() as f64;

@@ -90,7 +90,10 @@ fn routes_of_applications_are_found() {
     for (name, app) in apps {
         for (number, scans) in [(20_000, 0), (20_000, 1_000), (2_000, 100), (100_000, 1_000)] {
             let (f1, groups) = f1(&requests(app, number, scans));
-            println!("{name} {number} {scans}: F1 {f1:.4}, {} groups", groups.len());
+            println!(
+                "{name} {number} {scans}: F1 {f1:.4}, {} groups",
+                groups.len()
+            );
             if f1 < 0.95 || groups.len() > 3 * app.len() + 20 {
                 println!("{}", groups[..groups.len().min(80)].join("\n"));
                 failed = true;
@@ -115,7 +118,15 @@ fn the_order_of_routes_does_not_matter() {
 #[test]
 fn names_that_are_no_paths_stay() {
     let collapse = Collapse::default();
-    for name in ["(broken request)", "OPTIONS *", "GET /", "login step", "GET ^/posts/", "", "GET /a?b&c"] {
+    for name in [
+        "(broken request)",
+        "OPTIONS *",
+        "GET /",
+        "login step",
+        "GET ^/posts/",
+        "",
+        "GET /a?b&c",
+    ] {
         assert_eq!(collapse.apply(name), None, "{name}");
     }
 }

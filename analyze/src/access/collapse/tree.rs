@@ -103,7 +103,11 @@ impl<'a> Shared<'a> {
 
     /// Whether a node has something of it below, or nothing at all.
     pub(super) fn fits(&self, node: &Node) -> bool {
-        node.is_leaf() || node.below().iter().any(|segment| self.below.contains(segment))
+        node.is_leaf()
+            || node
+                .below()
+                .iter()
+                .any(|segment| self.below.contains(segment))
     }
 
     /// Words that say that the segments are of one kind: those that are nobody's habit.

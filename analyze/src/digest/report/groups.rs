@@ -187,7 +187,7 @@ pub struct RequestsReport {
     pub clients: Vec<NamedCost>,
 }
 
-fn seconds(ns: impl Into<u128>) -> f64 {
+pub(super) fn seconds(ns: impl Into<u128>) -> f64 {
     ns.into() as f64 / 1e9
 }
 

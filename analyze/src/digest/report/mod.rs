@@ -5,6 +5,7 @@ mod findings;
 mod groups;
 mod loops;
 mod render;
+mod tables;
 mod text;
 
 use serde::Serialize;
@@ -18,6 +19,7 @@ pub use groups::{
 };
 pub use loops::{LoopReport, LoopStatement};
 pub use render::{DigestFormat, Page};
+pub use tables::{PairReport, SideReport, SplitReport, TableReport};
 
 /// Name and version of the report's JSON form.
 pub const DIGEST_SCHEMA: &str = "isukit.digest/1";
@@ -129,6 +131,12 @@ pub struct DigestReport {
     pub groups: Vec<GroupReport>,
     /// Statements that run once for each row of another one, dearest first.
     pub nplus1: Vec<LoopReport>,
+    /// What each table takes, dearest first.
+    pub tables: Vec<TableReport>,
+    /// Which tables statements use together, dearest first.
+    pub used_together: Vec<PairReport>,
+    /// How the database could be parted in two; none when there is no good way.
+    pub split: Option<SplitReport>,
     /// Who asked, dearest first.
     pub agents: Vec<NamedCost>,
     /// From where.
@@ -160,6 +168,7 @@ impl Digest {
         let nplus1 = loops::loops(self, loops::id_for(options.pt_compat));
         let (agents, clients, bots_share) = groups::who(&requests, &names, MOST_NAMED);
         let findings = findings::findings(&groups, &nplus1, bots_share, |_| None);
+        let of_tables = tables::of_section(&self.statements);
         groups.retain(|group| group.rank <= options.limit);
         DigestReport {
             schema: DIGEST_SCHEMA,
@@ -175,6 +184,9 @@ impl Digest {
             sections,
             groups,
             nplus1,
+            tables: of_tables.tables,
+            used_together: of_tables.used_together,
+            split: of_tables.split,
             agents,
             clients,
             bots_share,

@@ -53,6 +53,7 @@ impl Pen<'_> {
         for section in &report.sections {
             self.groups(report, section)?;
         }
+        self.tables(report)?;
         self.who(report)?;
         self.ending(report)
     }
@@ -124,6 +125,68 @@ impl Pen<'_> {
         self.title(&format!("{name}, {} of {}", shown.len(), section.groups))?;
         let table = group_table(shown, section);
         draw_to_width(&table, self.style, self.page.width, self.out)
+    }
+
+    fn tables(&mut self, report: &DigestReport) -> io::Result<()> {
+        if report.tables.is_empty() {
+            return Ok(());
+        }
+        let shown = &report.tables[..report.tables.len().min(self.page.groups)];
+        self.title(&format!(
+            "tables, {} of {}",
+            shown.len(),
+            report.tables.len()
+        ))?;
+        let right = |name: &'static str| (name, Align::Right);
+        let columns = vec![
+            right("share"),
+            right("total"),
+            right("reads"),
+            right("writes"),
+            right("time read"),
+        ];
+        let mut table = WideTable::new(columns, "table");
+        for it in shown {
+            let cells = vec![
+                percent(it.share),
+                format_ns(it.total_s * 1e9),
+                format_count(it.reads),
+                format_count(it.writes),
+                percent(it.read_s / it.total_s.max(1e-12)),
+            ];
+            table.row(cells, &it.table);
+        }
+        draw_to_width(&table, self.style, self.page.width, self.out)?;
+        let Some(split) = &report.split else {
+            return Ok(());
+        };
+        let [one, other] = &split.sides;
+        let list = |tables: &[String]| match tables.len() {
+            0..=6 => tables.join(", "),
+            more => format!("{} and {} more", tables[..5].join(", "), more - 5),
+        };
+        let crossing = match split.crossing.len() {
+            0 => "no statement uses tables of both".to_owned(),
+            1 => format!(
+                "1 statement ({} of the time) uses tables of both",
+                percent(split.crossing_share)
+            ),
+            n => format!(
+                "{n} statements ({} of the time) use tables of both",
+                percent(split.crossing_share)
+            ),
+        };
+        writeln!(self.out)?;
+        self.paragraph(
+            "",
+            &format!(
+                "two databases would be: {} ({} of the time) and {} ({}); {crossing}",
+                list(&one.tables),
+                percent(one.share),
+                list(&other.tables),
+                percent(other.share)
+            ),
+        )
     }
 
     fn who(&mut self, report: &DigestReport) -> io::Result<()> {
