@@ -27,3 +27,6 @@ pub(super) const WRAPPED_SECONDS: u64 = 1_000_000_000;
 
 /// Headers inside open literals that are remembered, so that none is looked behind twice.
 pub(super) const REMEMBERED_HEADERS: usize = 1 << 17;
+
+/// Pairs of SELECT and UNION that are compared for pt-query-digest's fingerprint of a statement.
+pub(super) const PT_UNION_TRIES: usize = 1 << 20;

@@ -2,6 +2,8 @@
 
 mod ahead;
 mod frame;
+#[doc(hidden)]
+pub mod fuzz;
 mod header;
 mod limits;
 pub mod pt;

@@ -1,0 +1,105 @@
+//! Blocks do not matter, and equal hashes are equal texts, whatever the bytes.
+
+use isukit_analyze::slow::fuzz::{in_blocks, slow, whole};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// Pieces of logs.
+const PIECES: &[&str] = &[
+    "# Time: 2026-11-20T10:21:15.659466Z\n",
+    "# Time: 261120 10:21:27\n",
+    "# User@Host: root[root] @ localhost [127.0.0.1]  Id:   122\n",
+    "# Thread_id: 55  Schema: contest  QC_hit: No\n",
+    "# Query_time: 0.000109  Lock_time: 0.000003 Rows_sent: 0  Rows_examined: 0\n",
+    "# Query_time: x\n",
+    "# Foo: 1\n",
+    "# explain: id\tselect_type\n",
+    "#\n",
+    "use contest;\n",
+    "SET timestamp=1795170075;\n",
+    "# administrator command: Ping;\n",
+    "SELECT 1;\n",
+    "SELECT 'x' FROM t;\n",
+    "/usr/sbin/mysqld, Version: 9.7.4-2 ((Debian)). started with:\nTcp port: 13309  Unix socket: /run/my.sock\nTime                 Id Command    Argument\n",
+    "'",
+    "\"",
+    "`",
+    "/*",
+    "*/",
+    "-- ",
+    "\\",
+    ";\n",
+    ";",
+    "\n",
+    "\r\n",
+    " ",
+    "a",
+    "1",
+    "# ",
+    "(",
+    ")",
+    ",",
+    " in (",
+    " or ",
+    " and ",
+    "a = 1",
+    " union ",
+    " select ",
+    " case ",
+    " when ",
+    " then ",
+    " end ",
+    " values ",
+    " limit ",
+    " is null",
+    "_x",
+    "@",
+    ".",
+];
+
+fn pieces(choice: &[usize]) -> Vec<u8> {
+    choice
+        .iter()
+        .flat_map(|index| PIECES[*index % PIECES.len()].bytes())
+        .collect()
+}
+
+/// Whole events with something hostile as their statements.
+fn events(choice: &[Vec<usize>]) -> Vec<u8> {
+    let mut log = Vec::new();
+    for statement in choice {
+        log.extend(
+            PIECES[0]
+                .bytes()
+                .chain(PIECES[2].bytes())
+                .chain(PIECES[4].bytes()),
+        );
+        log.extend(PIECES[10].bytes());
+        log.extend(pieces(statement));
+        log.extend(b";\n");
+    }
+    log
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    #[test]
+    fn pieces_of_logs(choice in vec(0usize..1000, 0..40), sizes in vec(1usize..400, 1..6), first in any::<u8>()) {
+        let log = pieces(&choice);
+        prop_assert!(in_blocks(&log, &sizes) == whole(&log));
+        slow(&[&[first], log.as_slice()].concat());
+    }
+
+    #[test]
+    fn events_with_anything(choice in vec(vec(0usize..1000, 0..12), 0..8), sizes in vec(1usize..900, 1..6)) {
+        let log = events(&choice);
+        prop_assert!(in_blocks(&log, &sizes) == whole(&log));
+        slow(&[&[9], log.as_slice()].concat());
+    }
+
+    #[test]
+    fn any_bytes(log in vec(any::<u8>(), 0..300)) {
+        slow(&log);
+    }
+}
