@@ -1,5 +1,6 @@
 //! What is known about SQL itself: tables, candidates for indexes, plans, runs of one shape.
 
+pub mod causes;
 pub mod coupling;
 mod limits;
 pub mod nplus1;
