@@ -452,3 +452,39 @@ fn comparisons_name_what_changed_and_fail_on_demand() {
     assert!(diff(&[before, snapshot]).stdout.contains("Nothing changed"));
     assert_eq!(diff(&[before, "/nonexistent"]).code, 2);
 }
+
+#[track_caller]
+fn check_schema(schema: &str, report: &Value) {
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let errors: Vec<String> = validator
+        .iter_errors(report)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+}
+
+#[test]
+fn reports_of_every_kind_of_log_follow_the_schema() {
+    let folder = Folder::new();
+    let access = folder.file("access.log", ltsv(800).concat());
+    let statements = folder.file("slow.log", slow(600).concat());
+    let mut logs = vec![vec![access.clone()], vec![statements.clone()], vec![access, statements]];
+    logs.push(vec![real("slow/mysql9-slow.log")]);
+    logs.push(vec![real("slow/mariadb1011-slow.log")]);
+    for format in ["combined", "combined_rt", "json", "ltsv"] {
+        logs.push(vec![real(&format!("access/access-500.{format}.log"))]);
+    }
+    const DIGEST: &str = include_str!("../schemas/digest.v1.json");
+    for files in &logs {
+        for more in [&[][..], &["--percentiles", "10,99.9", "--limit", "2"]] {
+            check_schema(DIGEST, &report(&json(files, more)));
+        }
+    }
+    let ran = {
+        let mut command = isukit();
+        command.arg("diff").args([&logs[0][0], &logs[2][0]]).args(["--format", "json"]);
+        finish(spawn(command))
+    };
+    check_schema(include_str!("../schemas/diff.v1.json"), &report(&ran.stdout));
+}
