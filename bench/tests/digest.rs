@@ -469,7 +469,11 @@ fn reports_of_every_kind_of_log_follow_the_schema() {
     let folder = Folder::new();
     let access = folder.file("access.log", ltsv(800).concat());
     let statements = folder.file("slow.log", slow(600).concat());
-    let mut logs = vec![vec![access.clone()], vec![statements.clone()], vec![access, statements]];
+    let mut logs = vec![
+        vec![access.clone()],
+        vec![statements.clone()],
+        vec![access, statements],
+    ];
     logs.push(vec![real("slow/mysql9-slow.log")]);
     logs.push(vec![real("slow/mariadb1011-slow.log")]);
     for format in ["combined", "combined_rt", "json", "ltsv"] {
@@ -483,8 +487,14 @@ fn reports_of_every_kind_of_log_follow_the_schema() {
     }
     let ran = {
         let mut command = isukit();
-        command.arg("diff").args([&logs[0][0], &logs[2][0]]).args(["--format", "json"]);
+        command
+            .arg("diff")
+            .args([&logs[0][0], &logs[2][0]])
+            .args(["--format", "json"]);
         finish(spawn(command))
     };
-    check_schema(include_str!("../schemas/diff.v1.json"), &report(&ran.stdout));
+    check_schema(
+        include_str!("../schemas/diff.v1.json"),
+        &report(&ran.stdout),
+    );
 }

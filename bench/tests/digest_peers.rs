@@ -48,7 +48,12 @@ fn peer(log: &Path) -> Option<BTreeMap<String, Figures>> {
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&peer.stderr)));
     let classes = said["classes"].as_array().unwrap().iter();
     let figures = classes.map(|class| {
-        let metric = |name: &str, of: &str| class["metrics"][name][of].as_str().unwrap_or("0").to_owned();
+        let metric = |name: &str, of: &str| {
+            class["metrics"][name][of]
+                .as_str()
+                .unwrap_or("0")
+                .to_owned()
+        };
         let figures = Figures {
             count: class["query_count"].as_u64().unwrap(),
             sum_us: microseconds(&metric("Query_time", "sum")),
@@ -106,7 +111,9 @@ fn a_mysql_8_log_comes_to_what_pt_query_digest_says() {
 fn a_mysql_5_log_comes_to_what_pt_query_digest_says() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("slow.log");
-    let old = slow(700).concat().replace("Version: 8.0.22", "Version: 5.7.31");
+    let old = slow(700)
+        .concat()
+        .replace("Version: 8.0.22", "Version: 5.7.31");
     // Until 5.6 the time stood there only when the second had changed, in the server's zone.
     let mut last = String::new();
     let mut older = String::new();
@@ -134,13 +141,14 @@ fn a_log_of_a_real_mariadb_comes_to_what_pt_query_digest_says() {
     // The server may run as another user.
     open_to_all(folder.path());
     let server = MariaDb::start(&["--slow-query-log", &file, "--long-query-time=0"]);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(workload(&server.url()));
     drop(server);
-    let report: Value = serde_json::from_str(
-        &digest([log.to_str().unwrap(), "--format", "json"]).stdout,
-    )
-    .unwrap();
+    let report: Value =
+        serde_json::from_str(&digest([log.to_str().unwrap(), "--format", "json"]).stdout).unwrap();
     assert!(report["events"].as_u64().unwrap() >= 400, "{report:#}");
     assert_eq!(report["skipped"].as_u64(), Some(0), "{report:#}");
     check(&log);
@@ -155,17 +163,33 @@ fn open_to_all(path: &Path) {
 async fn workload(url: &str) {
     use mysql_async::prelude::Queryable;
     let opts = mysql_async::OptsBuilder::from_opts(mysql_async::Opts::from_url(url).unwrap());
-    let mut conn = mysql_async::Conn::new(opts.prefer_socket(false)).await.unwrap();
-    conn.query_drop("CREATE TABLE items (id INT PRIMARY KEY, owner INT, name VARCHAR(40))").await.unwrap();
+    let mut conn = mysql_async::Conn::new(opts.prefer_socket(false))
+        .await
+        .unwrap();
+    conn.query_drop("CREATE TABLE items (id INT PRIMARY KEY, owner INT, name VARCHAR(40))")
+        .await
+        .unwrap();
     for n in 0..100 {
-        conn.query_drop(format!("INSERT INTO items VALUES ({n}, {}, 'it''s item {n}')", n % 7)).await.unwrap();
+        conn.query_drop(format!(
+            "INSERT INTO items VALUES ({n}, {}, 'it''s item {n}')",
+            n % 7
+        ))
+        .await
+        .unwrap();
     }
     for n in 0..100 {
-        let sql = format!("SELECT name FROM items WHERE owner = {} ORDER BY name LIMIT {}", n % 7, n % 5 + 1);
+        let sql = format!(
+            "SELECT name FROM items WHERE owner = {} ORDER BY name LIMIT {}",
+            n % 7,
+            n % 5 + 1
+        );
         let _: Vec<String> = conn.query(sql).await.unwrap();
         let sql = format!("SELECT COUNT(*) FROM items WHERE id IN ({}, {n})", n / 2);
         let _: Option<u64> = conn.query_first(sql).await.unwrap();
-        let _: Vec<String> = conn.exec("SELECT name FROM items WHERE id = ?", (n,)).await.unwrap();
+        let _: Vec<String> = conn
+            .exec("SELECT name FROM items WHERE id = ?", (n,))
+            .await
+            .unwrap();
     }
     conn.disconnect().await.unwrap();
 }

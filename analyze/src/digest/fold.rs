@@ -8,6 +8,7 @@ use super::skipped::SkipList;
 use super::tally::{Cost, Names};
 use super::{Batch, NO_TIME, Span, UNKNOWN_AT};
 use crate::slow::Flags;
+use crate::sql::causes::{Bins, RequestIds};
 use crate::sql::nplus1::{Kind, Runs, Step};
 use crate::{access, slow};
 
@@ -66,10 +67,17 @@ pub struct Digest {
     pub names: Names,
     /// Statements that follow each other on their connections.
     pub runs: Runs,
+    /// How many of each route and shape there were at which time.
+    pub bins: Bins,
+    /// Which route and which shapes belong to a request's id.
+    pub request_ids: RequestIds,
     state: State,
     /// What each shape means for `runs`.
     #[serde(skip)]
     roles: Vec<Kind>,
+    /// Whether to look for what goes together, which only pays with logs of both kinds.
+    #[serde(skip)]
+    pub(super) correlates: bool,
 }
 
 /// What a record may leave to the records before it.
@@ -180,6 +188,11 @@ impl Digest {
                 None => statements.carried.add(cost),
             }
         }
+        let request = request_hash(text(record.request_id));
+        if self.correlates {
+            self.bins.statement(at_us, at);
+            self.request_ids.statement(request, at);
+        }
         let statement = text(record.statement);
         if at as usize >= self.roles.len() {
             self.roles.push(Kind::of(record.verb, statement));
@@ -190,7 +203,7 @@ impl Digest {
             kind: self.roles.get(at as usize).copied().unwrap_or(Kind::Skip),
             query_ns: record.query_ns,
             rows_sent: record.rows_sent,
-            request: request_hash(text(record.request_id)),
+            request,
         });
         keep_worst(group, record.query_ns, at_us, statement, || {
             let plan = String::from_utf8_lossy(text(record.explain)).into_owned();
@@ -231,6 +244,11 @@ impl Digest {
         let section = &mut self.requests;
         let group = &mut section.groups[at as usize];
         self.upstream_only += u64::from(record.is_upstream_time);
+        if self.correlates {
+            self.bins.route(at_us, at);
+            let id = request_hash(text(record.request_id));
+            self.request_ids.route(id, at);
+        }
         let failed = record.status >= 500 || !record.error.is_empty();
         let cost = Cost {
             count: 1,
@@ -292,7 +310,11 @@ impl Digest {
         self.runs.merge(later.runs.clone(), |shape| {
             shapes.get(shape as usize).copied().unwrap_or(shape)
         });
-        self.requests.merge(&later.requests, names, theirs, None);
+        let routes = self.requests.merge(&later.requests, names, theirs, None);
+        let shape = |shape: u32| shapes.get(shape as usize).copied().unwrap_or(shape);
+        let route = |route: u32| routes.get(route as usize).copied().unwrap_or(route);
+        self.bins.merge(&later.bins, route, shape);
+        self.request_ids.merge(&later.request_ids, route, shape);
         self.find_roles();
         self.skips.merge(&later.skips);
         self.bytes.total += later.bytes.total;
@@ -305,6 +327,15 @@ impl Digest {
             self.state.database.clone_from(&later.state.database);
         }
         self.state.at_us = later.state.at_us.or(self.state.at_us);
+    }
+
+    /// Take note that routes went to other places.
+    pub(super) fn moved_routes(&mut self, places: &[u32]) {
+        let route = |route: u32| places.get(route as usize).copied().unwrap_or(route);
+        let bins = std::mem::take(&mut self.bins);
+        self.bins.merge(&bins, route, |shape| shape);
+        let ids = std::mem::take(&mut self.request_ids);
+        self.request_ids.merge(&ids, route, |shape| shape);
     }
 
     /// Make it ready for more after it was read from a snapshot.

@@ -75,6 +75,8 @@ pub struct Settings {
     pub routes: NamerOptions,
     /// What statements are grouped by.
     pub shapes: ShapeStyle,
+    /// Whether to find out which route causes which statements, for which both kinds of log are needed.
+    pub correlates: bool,
 }
 
 /// A log that could not be digested.
@@ -145,9 +147,11 @@ pub struct Session {
 impl Session {
     /// A session without logs.
     pub fn new(settings: Settings) -> Self {
+        let mut digest = Digest::new();
+        digest.correlates = settings.correlates;
         Self {
             settings,
-            digest: Digest::new(),
+            digest,
             learned: Vec::new(),
         }
     }
@@ -259,14 +263,14 @@ impl Session {
     }
 
     /// Make room for more routes: find out which paths are one.
-    fn learn_routes(&mut self) -> Vec<u32> {
+    fn learn_routes(&mut self) {
         let learned = Collapse::learn(self.digest.requests.routes());
         let Digest {
             requests, names, ..
         } = &mut self.digest;
         let places = requests.rename(|route| learned.apply(route), names);
+        self.digest.moved_routes(&places);
         self.learned.push(learned);
-        places
     }
 }
 

@@ -72,6 +72,7 @@ pub(super) fn main(args: &DiffArgs) -> Result<u8> {
                 true => ShapeStyle::PtCompat,
                 false => ShapeStyle::Own,
             },
+            correlates: false,
         })
     };
     let before = read_one(&args.before, settings()?, &stop)?;

@@ -1,5 +1,6 @@
 //! The report of a digest (`isukit.digest/1`): a fold over its groups.
 
+mod causes;
 mod changes;
 mod findings;
 mod groups;
@@ -12,6 +13,7 @@ use serde::Serialize;
 
 use super::{Bytes, Digest, Names, Section, timestamp};
 use crate::access::Collapse;
+pub use causes::CauseReport;
 pub use findings::Finding;
 pub(super) use groups::id_of;
 pub use groups::{
@@ -131,6 +133,8 @@ pub struct DigestReport {
     pub groups: Vec<GroupReport>,
     /// Statements that run once for each row of another one, dearest first.
     pub nplus1: Vec<LoopReport>,
+    /// Which route causes which statements, dearest first; empty unless there are logs of both kinds.
+    pub causes: Vec<CauseReport>,
     /// What each table takes, dearest first.
     pub tables: Vec<TableReport>,
     /// Which tables statements use together, dearest first.
@@ -155,7 +159,7 @@ const MOST_NAMED: usize = 10;
 impl Digest {
     /// What the digest says.
     pub fn report(&self, options: &ReportOptions) -> DigestReport {
-        let (requests, names) = self.with_routes();
+        let (requests, names, places) = self.with_routes();
         let mut sections = Vec::new();
         let mut groups = Vec::new();
         for (kind, section) in [("statement", &self.statements), ("route", &requests)] {
@@ -168,6 +172,8 @@ impl Digest {
         let nplus1 = loops::loops(self, loops::id_for(options.pt_compat));
         let (agents, clients, bots_share) = groups::who(&requests, &names, MOST_NAMED);
         let findings = findings::findings(&groups, &nplus1, bots_share, |_| None);
+        let id = loops::id_for(options.pt_compat);
+        let causes = causes::causes(self, &requests, &places, id);
         let of_tables = tables::of_section(&self.statements);
         groups.retain(|group| group.rank <= options.limit);
         DigestReport {
@@ -184,6 +190,7 @@ impl Digest {
             sections,
             groups,
             nplus1,
+            causes,
             tables: of_tables.tables,
             used_together: of_tables.used_together,
             split: of_tables.split,
@@ -196,11 +203,11 @@ impl Digest {
     }
 
     /// The same with the paths together that the others show to be one route.
-    fn with_routes(&self) -> (Section, Names) {
+    fn with_routes(&self) -> (Section, Names, Vec<u32>) {
         let (mut requests, mut names) = (self.requests.clone(), self.names.clone());
         let learned = Collapse::learn(self.requests.routes());
-        requests.rename(|route| learned.apply(route), &mut names);
-        (requests, names)
+        let places = requests.rename(|route| learned.apply(route), &mut names);
+        (requests, names, places)
     }
 
     fn skip_reports(&self) -> Vec<SkipReport> {

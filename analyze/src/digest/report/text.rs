@@ -53,6 +53,7 @@ impl Pen<'_> {
         for section in &report.sections {
             self.groups(report, section)?;
         }
+        self.causes(report)?;
         self.tables(report)?;
         self.who(report)?;
         self.ending(report)
@@ -124,6 +125,46 @@ impl Pen<'_> {
         };
         self.title(&format!("{name}, {} of {}", shown.len(), section.groups))?;
         let table = group_table(shown, section);
+        draw_to_width(&table, self.style, self.page.width, self.out)
+    }
+
+    fn causes(&mut self, report: &DigestReport) -> io::Result<()> {
+        /// Columns of a route's name.
+        const ROUTE: usize = 34;
+        if report.causes.is_empty() {
+            return Ok(());
+        }
+        let shown = &report.causes[..report.causes.len().min(self.page.groups)];
+        self.title(&format!(
+            "which route causes which statements, {} of {}",
+            shown.len(),
+            report.causes.len()
+        ))?;
+        let right = |name: &'static str| (name, Align::Right);
+        let columns = vec![
+            right("time"),
+            right("a request"),
+            right("sure"),
+            ("route", Align::Left),
+        ];
+        let mut table = WideTable::new(columns, "statement");
+        for it in shown {
+            let sure = match it.source {
+                "request_id" => "exact".to_owned(),
+                _ => format!("{:.0}%", it.confidence * 100.0),
+            };
+            let route = match self.style {
+                TableStyle::Text => shortened(&printable(&it.route), ROUTE),
+                TableStyle::Markdown => it.route.clone(),
+            };
+            let cells = vec![
+                format_ns(it.total_s * 1e9),
+                ratio(it.per_request),
+                sure,
+                route,
+            ];
+            table.row(cells, &it.statement);
+        }
         draw_to_width(&table, self.style, self.page.width, self.out)
     }
 

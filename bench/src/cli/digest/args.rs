@@ -169,6 +169,7 @@ impl DigestArgs {
                 true => ShapeStyle::PtCompat,
                 false => ShapeStyle::Own,
             },
+            correlates: self.files.len() > 1 || self.save.is_some(),
         })
     }
 
