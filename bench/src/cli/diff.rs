@@ -9,7 +9,7 @@ use isukit_analyze::digest::{Change, DiffReport, Page, Settings, Window, diff};
 use isukit_analyze::report::TableStyle;
 use isukit_analyze::slow::ShapeStyle;
 
-use super::digest::{read_one, stop_flag, width};
+use super::digest::{PLAIN_WIDTH, read_one, stop_flag, terminal};
 use super::{DONE, FAILED, print};
 
 /// Say what got better or worse between two logs or saved digests, and whether it is more than noise.
@@ -96,7 +96,8 @@ pub(super) fn main(args: &DiffArgs) -> Result<u8> {
 
 fn render(args: &DiffArgs, report: &DiffReport) -> Result<Vec<u8>> {
     let page = Page {
-        width: width(args.output.is_none()),
+        width: terminal(args.output.is_none()).map_or(PLAIN_WIDTH, |(columns, _)| columns),
+        height: None,
         groups: args.limit,
     };
     let mut bytes = Vec::new();

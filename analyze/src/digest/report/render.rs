@@ -25,6 +25,8 @@ pub enum DigestFormat {
 pub struct Page {
     /// Columns of a line.
     pub width: usize,
+    /// Lines of a screen that should hold what matters; none to write everything.
+    pub height: Option<usize>,
     /// Groups of each sort in text and Markdown.
     pub groups: usize,
 }

@@ -46,6 +46,10 @@ pub(crate) struct DigestArgs {
     #[arg(long, short = 'n', value_name = "N")]
     pub(super) limit: Option<usize>,
 
+    /// Write all of the report, even where it does not fit the terminal
+    #[arg(long)]
+    pub(super) all: bool,
+
     /// Percentiles of the time to report
     #[arg(
         long,

@@ -25,7 +25,7 @@ use progress::ReadProgress;
 const SHOWN_GROUPS: usize = 10;
 
 /// Columns of a report that does not go to a terminal.
-const PLAIN_WIDTH: usize = 120;
+pub(super) const PLAIN_WIDTH: usize = 120;
 
 /// Do what was asked.
 pub(super) fn main(args: &DigestArgs) -> Result<u8> {
@@ -126,8 +126,11 @@ fn open(path: &Path, follow: bool, stop: &Arc<AtomicBool>) -> Result<Box<dyn Rea
 
 /// Write the report where it was asked for.
 fn write_report(args: &DigestArgs, report: &DigestReport, output: Option<File>) -> Result<()> {
+    let terminal = terminal(output.is_none());
+    let is_all = args.all || args.limit.is_some();
     let page = Page {
-        width: width(output.is_none()),
+        width: terminal.map_or(PLAIN_WIDTH, |(columns, _)| columns),
+        height: terminal.map(|(_, lines)| lines).filter(|_| !is_all),
         groups: args.limit.unwrap_or(SHOWN_GROUPS),
     };
     let mut bytes = Vec::new();
@@ -138,13 +141,15 @@ fn write_report(args: &DigestArgs, report: &DigestReport, output: Option<File>) 
     }
 }
 
-/// Columns of the terminal, if the report goes to one.
-pub(super) fn width(to_stdout: bool) -> usize {
+/// Columns and lines of the terminal, if the report goes to one.
+pub(super) fn terminal(to_stdout: bool) -> Option<(usize, usize)> {
     let stdout = io::stdout();
     if !to_stdout || !stdout.is_terminal() {
-        return PLAIN_WIDTH;
+        return None;
     }
-    rustix::termios::tcgetwinsize(&stdout).map_or(80, |size| usize::from(size.ws_col).max(40))
+    let size = rustix::termios::tcgetwinsize(&stdout).ok()?;
+    let (columns, lines) = (usize::from(size.ws_col), usize::from(size.ws_row));
+    (columns > 0 && lines > 0).then_some((columns.max(40), lines))
 }
 
 /// Read a log or a snapshot by itself, for a comparison.

@@ -1,65 +1,29 @@
-//! The report for people: what to fix first, then what it was concluded from.
+//! The parts of the report for people.
 
 use std::io::{self, Write};
 
-use super::render::Page;
-use super::{DigestReport, GroupReport, SectionReport};
-use crate::report::{Align, Table, TableStyle, printable};
+use super::wide::{WideTable, draw_to_width, percent, shortened, wrapped};
+use crate::digest::report::{DigestReport, GroupReport, SectionReport};
+use crate::report::{Align, TableStyle, printable};
 use crate::units::{format_bytes, format_count, format_ns};
 
-/// A table's last column is at least this wide.
-const NARROWEST_KEY: usize = 24;
+/// Columns of a statement as it stood in the log.
+const SAMPLE: usize = 600;
 
 /// What to fix first: more than a few things are no beginning.
 const SHOWN_FINDINGS: usize = 4;
 
-pub(super) fn render(report: &DigestReport, page: Page, out: &mut dyn Write) -> io::Result<()> {
-    Pen {
-        out,
-        style: TableStyle::Text,
-        page,
-    }
-    .report(report)
-}
-
-pub(super) fn render_markdown(
-    report: &DigestReport,
-    page: Page,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let page = Page {
-        width: usize::MAX,
-        ..page
-    };
-    Pen {
-        out,
-        style: TableStyle::Markdown,
-        page,
-    }
-    .report(report)
-}
-
-/// Writes one report.
-struct Pen<'a> {
-    out: &'a mut dyn Write,
-    style: TableStyle,
-    page: Page,
+/// Writes the parts of a report, each by itself.
+pub(super) struct Pen<'a> {
+    pub(super) out: &'a mut dyn Write,
+    pub(super) style: TableStyle,
+    pub(super) width: usize,
+    /// Groups of a table.
+    pub(super) groups: usize,
 }
 
 impl Pen<'_> {
-    fn report(mut self, report: &DigestReport) -> io::Result<()> {
-        self.heading(report)?;
-        self.findings(report)?;
-        for section in &report.sections {
-            self.groups(report, section)?;
-        }
-        self.causes(report)?;
-        self.tables(report)?;
-        self.who(report)?;
-        self.ending(report)
-    }
-
-    fn title(&mut self, text: &str) -> io::Result<()> {
+    pub(super) fn title(&mut self, text: &str) -> io::Result<()> {
         match self.style {
             TableStyle::Text => writeln!(self.out, "\n{text}"),
             TableStyle::Markdown => writeln!(self.out, "\n### {text}\n"),
@@ -67,20 +31,20 @@ impl Pen<'_> {
     }
 
     /// A sentence, broken into lines.
-    fn paragraph(&mut self, indent: &str, text: &str) -> io::Result<()> {
+    pub(super) fn paragraph(&mut self, indent: &str, text: &str) -> io::Result<()> {
         let first = match self.style {
             TableStyle::Text => indent.to_owned(),
             TableStyle::Markdown => "- ".to_owned(),
         };
         let behind = " ".repeat(first.chars().count());
-        let width = self.page.width.saturating_sub(behind.len()).max(20);
+        let width = self.width.saturating_sub(behind.len()).max(20);
         for (at, line) in wrapped(&printable(text), width).iter().enumerate() {
             writeln!(self.out, "{}{line}", if at == 0 { &first } else { &behind })?;
         }
         Ok(())
     }
 
-    fn heading(&mut self, report: &DigestReport) -> io::Result<()> {
+    pub(super) fn heading(&mut self, report: &DigestReport) -> io::Result<()> {
         if self.style == TableStyle::Markdown {
             writeln!(self.out, "## Digest\n")?;
         }
@@ -97,44 +61,49 @@ impl Pen<'_> {
         Ok(())
     }
 
-    fn findings(&mut self, report: &DigestReport) -> io::Result<()> {
+    pub(super) fn findings(&mut self, report: &DigestReport) -> io::Result<()> {
         if report.findings.is_empty() {
             return Ok(());
         }
         self.title("fix first (share of the time that it may save)")?;
         for finding in report.findings.iter().take(SHOWN_FINDINGS) {
-            let gain = format!("{:>3.0}%", finding.gain * 100.0);
-            self.paragraph(
-                &format!("{gain}  "),
-                &format!("{}: {}", finding.what, finding.fix),
-            )?;
+            let gain = finding.gain * 100.0;
+            let text = format!("{}: {}", finding.what, finding.fix);
+            match self.style {
+                TableStyle::Text => self.paragraph(&format!("{gain:>3.0}%  "), &text)?,
+                TableStyle::Markdown => self.paragraph("", &format!("**{gain:.0}%** {text}"))?,
+            }
         }
         Ok(())
     }
 
-    fn groups(&mut self, report: &DigestReport, section: &SectionReport) -> io::Result<()> {
+    pub(super) fn groups(
+        &mut self,
+        report: &DigestReport,
+        section: &SectionReport,
+    ) -> io::Result<()> {
         let all: Vec<_> = report
             .groups
             .iter()
             .filter(|g| g.kind == section.kind)
             .collect();
-        let shown = &all[..all.len().min(self.page.groups)];
+        let shown = &all[..all.len().min(self.groups)];
         let name = match section.kind {
             "statement" => "statements",
             _ => "routes",
         };
         self.title(&format!("{name}, {} of {}", shown.len(), section.groups))?;
         let table = group_table(shown, section);
-        draw_to_width(&table, self.style, self.page.width, self.out)
+        draw_to_width(&table, self.style, self.width, self.out)
     }
 
-    fn causes(&mut self, report: &DigestReport) -> io::Result<()> {
+    pub(super) fn causes(&mut self, report: &DigestReport) -> io::Result<()> {
         /// Columns of a route's name.
         const ROUTE: usize = 34;
         if report.causes.is_empty() {
             return Ok(());
         }
-        let shown = &report.causes[..report.causes.len().min(self.page.groups)];
+        let shown = &report.causes[..report.causes.len().min(self.groups)];
         self.title(&format!(
             "which route causes which statements, {} of {}",
             shown.len(),
@@ -165,14 +134,14 @@ impl Pen<'_> {
             ];
             table.row(cells, &it.statement);
         }
-        draw_to_width(&table, self.style, self.page.width, self.out)
+        draw_to_width(&table, self.style, self.width, self.out)
     }
 
-    fn tables(&mut self, report: &DigestReport) -> io::Result<()> {
+    pub(super) fn tables(&mut self, report: &DigestReport) -> io::Result<()> {
         if report.tables.is_empty() {
             return Ok(());
         }
-        let shown = &report.tables[..report.tables.len().min(self.page.groups)];
+        let shown = &report.tables[..report.tables.len().min(self.groups)];
         self.title(&format!(
             "tables, {} of {}",
             shown.len(),
@@ -197,7 +166,7 @@ impl Pen<'_> {
             ];
             table.row(cells, &it.table);
         }
-        draw_to_width(&table, self.style, self.page.width, self.out)?;
+        draw_to_width(&table, self.style, self.width, self.out)?;
         let Some(split) = &report.split else {
             return Ok(());
         };
@@ -230,7 +199,49 @@ impl Pen<'_> {
         )
     }
 
-    fn who(&mut self, report: &DigestReport) -> io::Result<()> {
+    /// The dearest ones as they stood in the log.
+    pub(super) fn samples(
+        &mut self,
+        report: &DigestReport,
+        section: &SectionReport,
+    ) -> io::Result<()> {
+        let of_kind = report.groups.iter().filter(|g| g.kind == section.kind);
+        let shown: Vec<_> = of_kind.take(self.groups).collect();
+        self.title(match section.kind {
+            "statement" => "the slowest statement of each shape",
+            _ => "the slowest request of each route",
+        })?;
+        for group in shown {
+            let Some(sample) = &group.sample else {
+                continue;
+            };
+            let mut about = format!("{} {}", group.id, format_ns(sample.time_s * 1e9));
+            if let Some(at) = &sample.at {
+                about += &format!(" at {at}");
+            }
+            if let Some(user) = group.sql.as_ref().and_then(|sql| sql.users.first()) {
+                about += &format!(" by {}", user.name);
+            }
+            if !sample.database.is_empty() {
+                about += &format!(" in {}", sample.database);
+            }
+            let text: Vec<&str> = sample.text.split_whitespace().collect();
+            let text = shortened(&text.join(" "), SAMPLE);
+            match self.style {
+                TableStyle::Text => {
+                    self.paragraph(&format!("{:>2}  ", group.rank), &about)?;
+                    self.paragraph("    ", &text)?;
+                }
+                TableStyle::Markdown => {
+                    writeln!(self.out, "{}. {}  ", group.rank, printable(&about))?;
+                    writeln!(self.out, "   `{}`", printable(&text).replace('`', "'"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn who(&mut self, report: &DigestReport) -> io::Result<()> {
         if let Some(bots) = report.bots_share.filter(|share| *share >= 0.005) {
             let text = format!("bots take {} of the requests' time", percent(bots));
             writeln!(self.out)?;
@@ -239,7 +250,7 @@ impl Pen<'_> {
         Ok(())
     }
 
-    fn ending(&mut self, report: &DigestReport) -> io::Result<()> {
+    pub(super) fn ending(&mut self, report: &DigestReport) -> io::Result<()> {
         if report.skips.is_empty() {
             return Ok(());
         }
@@ -273,19 +284,12 @@ fn heading_of(report: &DigestReport, section: &SectionReport) -> String {
         format_count(section.count),
         format_count(section.groups as u64)
     );
-    if let (Some(span), Some(first), Some(last)) =
-        (section.span_s, &section.first_at, &section.last_at)
-    {
-        let second = |text: &str| text.get(..19).unwrap_or(text).replace('T', " ");
-        line += &format!(
-            " in {} ({} to {} UTC)",
-            format_ns(span * 1e9),
-            second(first),
-            second(last).get(11..).unwrap_or_default(),
-        );
+    if let (Some(span), Some(first)) = (section.span_s, &section.first_at) {
+        let start = first.get(..19).unwrap_or(first).replace('T', " ");
+        line += &format!(" in {} (from {start} UTC)", format_ns(span * 1e9));
         if span > 0.0 && section.is_timed {
             line += &format!(
-                ", {} of time, {:.2} busy at once",
+                ": {} of time, {:.1} at once",
                 format_ns(section.total_s * 1e9),
                 section.total_s / span
             );
@@ -300,61 +304,6 @@ fn heading_of(report: &DigestReport, section: &SectionReport) -> String {
         line += &format!(", {} left out by filters", format_count(report.filtered));
     }
     line
-}
-
-/// Draw a table whose last cells are cut so that the lines fit.
-pub(super) fn draw_to_width(
-    table: &WideTable,
-    style: TableStyle,
-    width: usize,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let widest = |text: &str| text.lines().map(|l| l.chars().count()).max().unwrap_or(0);
-    let others = widest(&table.draw(0).render(TableStyle::Text));
-    let room = width.saturating_sub(others + 1).max(NARROWEST_KEY);
-    out.write_all(table.draw(room).render(style).as_bytes())
-}
-
-/// A table whose last column takes what is left of the line.
-pub(super) struct WideTable {
-    columns: Vec<(String, Align)>,
-    rows: Vec<(Vec<String>, String)>,
-    last: String,
-}
-
-impl WideTable {
-    pub(super) fn new<N: Into<String>>(columns: Vec<(N, Align)>, last: &str) -> Self {
-        Self {
-            columns: columns.into_iter().map(|(n, a)| (n.into(), a)).collect(),
-            rows: Vec::new(),
-            last: last.to_owned(),
-        }
-    }
-
-    pub(super) fn row(&mut self, cells: Vec<String>, last: &str) {
-        self.rows.push((cells, printable(last)));
-    }
-
-    fn draw(&self, room: usize) -> Table {
-        let last = (self.last.clone(), Align::Left);
-        let mut table = Table::new(self.columns.iter().cloned().chain([last]));
-        for (cells, last) in &self.rows {
-            table.row(cells.iter().cloned().chain([shortened(last, room)]));
-        }
-        table
-    }
-}
-
-/// At most `room` characters of a text.
-fn shortened(text: &str, room: usize) -> String {
-    if text.chars().count() <= room {
-        return text.to_owned();
-    }
-    let mut short: String = text.chars().take(room.saturating_sub(1)).collect();
-    if room > 0 {
-        short.push('…');
-    }
-    short
 }
 
 fn group_table(groups: &[&GroupReport], section: &SectionReport) -> WideTable {
@@ -419,27 +368,4 @@ fn ratio(value: f64) -> String {
         v if v < 9.95 => format!("{v:.1}"),
         v => format_count(v.round() as u64),
     }
-}
-
-/// A share of 0 to 1 for people.
-pub(super) fn percent(share: f64) -> String {
-    format!("{:.1}%", share * 100.0)
-}
-
-/// Break a text into lines of at most `width` characters, at blanks where there are any.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let last = lines.len() - 1;
-        let used = lines[last].chars().count();
-        if used > 0 && used + 1 + word.chars().count() > width {
-            lines.push(word.to_owned());
-        } else {
-            if used > 0 {
-                lines[last].push(' ');
-            }
-            lines[last].push_str(word);
-        }
-    }
-    lines
 }
