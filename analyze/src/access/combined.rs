@@ -3,81 +3,164 @@
 
 use super::Record;
 use super::labels::Field;
+use super::limits::LINE_BYTES;
 use super::line::{Escape, Line, State};
+use super::marks::Marks;
+use super::reader::{TOO_LONG, skip};
+use super::time::LastSecond;
 use super::values::{self, Unit};
 use crate::digest::{Batch, NO_TIME, Span};
 
 const NOT_COMBINED: &str = "not in the combined format";
 const CUT: &str = "a cut line";
 
-/// Read the line `start..end` of the block.
-#[inline]
+/// Quotes of a line that are looked at; what is behind them is of no use.
+const QUOTES: usize = 24;
+
+/// Read the lines of the block. Returns how much was used up: with `is_last` all of it.
 pub(crate) fn read(
     block: &[u8],
-    start: usize,
-    end: usize,
+    is_last: bool,
     state: &mut State<'_>,
     batch: &mut Batch<Record>,
+) -> usize {
+    let mut marks = Marks::new(block, [b'"', b'\n']);
+    let mut start = 0;
+    let mut quotes = [0; QUOTES];
+    while start < block.len() {
+        let mut count = 0;
+        let newline = loop {
+            match marks.next() {
+                Some(at) if block[at] == b'"' => {
+                    if count < QUOTES && !is_escaped(block, start, at) {
+                        quotes[count] = at;
+                        count += 1;
+                    }
+                }
+                other => break other,
+            }
+        };
+        let (end, next) = match newline {
+            Some(at) => (at, at + 1),
+            None if is_last => (block.len(), block.len()),
+            None => return start,
+        };
+        let len = block[start..end].trim_ascii_end().len();
+        if len > LINE_BYTES {
+            skip(batch, start, next, TOO_LONG);
+        } else if len > 0 {
+            let span = Span::new(start, start + len);
+            let escape = match marks.may_have_escape(start) {
+                true => Escape::Server,
+                false => Escape::None,
+            };
+            let mut line = Line::new();
+            let text = &block[..start + len];
+            let read = fields(text, start, &quotes[..count], &mut line, &mut state.second)
+                .and_then(|()| line.finish(span, block, escape, state, batch));
+            if let Err(reason) = read {
+                skip(batch, start, next, reason);
+            }
+        }
+        start = next;
+    }
+    start
+}
+
+/// Whether the quote at `at` is one that Apache wrote as `\"`: behind an odd number of backslashes. nginx
+/// writes both as `\xHH`.
+#[inline(always)]
+fn is_escaped(block: &[u8], start: usize, at: usize) -> bool {
+    at > start && block[at - 1] == b'\\' && {
+        let slashes = block[start..at].iter().rev();
+        slashes.take_while(|byte| **byte == b'\\').count() % 2 == 1
+    }
+}
+
+/// Take the fields of the line that begins at `start` and ends with `text`.
+#[inline(always)]
+fn fields(
+    text: &[u8],
+    start: usize,
+    quotes: &[usize],
+    line: &mut Line,
+    second: &mut LastSecond,
 ) -> Result<(), &'static str> {
-    let mut line = Line::new(Span::new(start, end));
-    let text = &block[..end];
-    let second = &mut state.second;
     let mut set = |field, from: usize, to: usize| {
-        line.set(
-            field,
-            Unit::Seconds,
-            Span::new(from, to),
-            &text[from..to],
-            second,
-        );
+        let span = Span::new(from, to);
+        line.set(field, Unit::Seconds, span, &text[from..to], second);
     };
-    let space = find(text, start, b' ').ok_or(NOT_COMBINED)?;
-    // A user may hold spaces, and brackets are found by what is between them.
-    let quote = find(text, space, b'"').ok_or(NOT_COMBINED)?;
-    let close = quote.wrapping_sub(2);
-    if close <= space || &text[close..quote] != b"] " {
+    let (request, rest) = match quotes {
+        [open, close, rest @ ..] => ((*open, *close), rest),
+        [_] => return Err(CUT),
+        [] => return Err(NOT_COMBINED),
+    };
+    let head = &text[start..request.0];
+    let space = head.iter().position(|byte| *byte == b' ');
+    let space = space.ok_or(NOT_COMBINED)?;
+    // A user may hold spaces and brackets; the time is what stands last.
+    let Some(head) = head.strip_suffix(b"] ") else {
+        return Err(NOT_COMBINED);
+    };
+    let open = match head.len().checked_sub(27) {
+        Some(open) if head[open] == b'[' => open,
+        _ => memchr::memrchr(b'[', head).ok_or(NOT_COMBINED)?,
+    };
+    if open < space {
         return Err(NOT_COMBINED);
     }
-    let open = match close.checked_sub(27) {
-        Some(open) if open >= space && text[open] == b'[' => open,
-        _ => space + memchr::memrchr(b'[', &text[space..close]).ok_or(NOT_COMBINED)?,
-    };
-    set(Field::Client, start, space);
-    set(Field::At, open + 1, close);
-    let request_end = closing_quote(text, quote + 1).ok_or(CUT)?;
-    set(Field::Request, quote + 1, request_end);
-    let mut at = request_end + 1;
+    set(Field::Client, start, start + space);
+    set(Field::At, start + open + 1, start + head.len());
+    set(Field::Request, request.0 + 1, request.1);
+    let plain = rest.first().copied().unwrap_or(text.len());
+    let mut at = request.1 + 1;
     for field in [Field::Status, Field::Sent] {
-        if text.get(at) != Some(&b' ') {
+        if at >= plain || text[at] != b' ' {
             return Err(CUT);
         }
         let begin = at + 1;
-        at = begin
-            + text[begin..]
-                .iter()
-                .position(|byte| *byte == b' ')
-                .unwrap_or(end - begin);
+        let len = text[begin..plain].iter().position(|byte| *byte == b' ');
+        at = len.map_or(plain, |len| begin + len);
         set(field, begin, at);
     }
     // Referer, agent, and what people add: their first times, perhaps in quotes.
-    let (mut quoted, mut plain) = (0, 0);
-    while at + 1 < end {
-        let begin = at + 1;
-        if text[begin] == b'"' {
-            let close = closing_quote(text, begin + 1).ok_or(CUT)?;
-            quoted += 1;
-            if quoted == 2 && plain == 0 {
-                set(Field::Agent, begin + 1, close);
-            } else if quoted > 2 {
-                plain += usize::from(time(&mut set, text, begin + 1, close, plain));
-            }
-            at = close + 1;
-        } else {
-            at = value_end(text, begin);
-            plain += usize::from(time(&mut set, text, begin, at, plain));
-        }
+    let mut times = 0;
+    times_of(&mut set, text, at, plain, &mut times);
+    let (pairs, odd) = rest.as_chunks::<2>();
+    if !odd.is_empty() {
+        return Err(CUT);
     }
-    line.finish(block, Escape::Server, state, batch)
+    for (place, &[open, close]) in pairs.iter().enumerate() {
+        match place {
+            0 => {}
+            1 if times == 0 => set(Field::Agent, open + 1, close),
+            _ => times += usize::from(time(&mut set, text, open + 1, close, times)),
+        }
+        let end = pairs.get(place + 1).map_or(text.len(), |next| next[0]);
+        times_of(&mut set, text, close + 1, end, &mut times);
+    }
+    Ok(())
+}
+
+/// Take what are times of the unquoted values in `from..to`.
+#[inline(always)]
+fn times_of(
+    set: &mut impl FnMut(Field, usize, usize),
+    text: &[u8],
+    from: usize,
+    to: usize,
+    times: &mut usize,
+) {
+    let mut at = from;
+    while at + 1 < to {
+        if text[at] == b' ' {
+            at += 1;
+            continue;
+        }
+        let end = value_end(&text[..to], at);
+        *times += usize::from(time(set, text, at, end, *times));
+        at = end;
+    }
 }
 
 /// Take the first value behind the agent that is a time as the total, the second as the upstream's.
@@ -91,6 +174,7 @@ fn time(
 ) -> bool {
     let value = &text[from..to];
     let looks = match value {
+        [b'0'..=b'9', b'.', _, _, _] => values::duration(value, Unit::Seconds) != NO_TIME,
         // What is no total is no time at all: `-` in front of times is something else.
         b"-" => times > 0,
         [b'0'..=b'9', ..] => {
@@ -110,39 +194,20 @@ fn time(
 }
 
 /// The end of an unquoted value; `0.1, 0.2 : 0.3` is one.
-#[inline]
+#[inline(always)]
 fn value_end(text: &[u8], from: usize) -> usize {
     let mut at = from;
     loop {
-        at = find(text, at, b' ').unwrap_or(text.len());
+        let rest = text.get(at..).unwrap_or_default();
+        let space = rest.iter().position(|byte| *byte == b' ');
+        let Some(len) = space else {
+            return text.len();
+        };
+        at += len;
         let goes_on = text[..at].ends_with(b",") || text[at..].starts_with(b" : ");
-        if !goes_on || at >= text.len() {
+        if !goes_on {
             return at;
         }
         at += if text[at..].starts_with(b" : ") { 3 } else { 1 };
     }
-}
-
-/// The quote that ends a text: one that Apache has not escaped as `\"`.
-#[inline(always)]
-fn closing_quote(text: &[u8], from: usize) -> Option<usize> {
-    let mut at = find(text, from, b'"')?;
-    // nginx writes a backslash as `\x5C`, Apache as `\\`: an odd number of them escapes the quote.
-    while text[at - 1] == b'\\' {
-        let slashes = text[from..at]
-            .iter()
-            .rev()
-            .take_while(|byte| **byte == b'\\')
-            .count();
-        if slashes % 2 == 0 {
-            break;
-        }
-        at = find(text, at + 1, b'"')?;
-    }
-    Some(at)
-}
-
-#[inline(always)]
-fn find(text: &[u8], from: usize, byte: u8) -> Option<usize> {
-    Some(from + memchr::memchr(byte, text.get(from..)?)?)
 }

@@ -47,7 +47,7 @@ pub(crate) fn read(
     batch: &mut Batch<Record>,
 ) -> Result<(), &'static str> {
     let text = &block[..end];
-    let mut line = Line::new(Span::new(start, end));
+    let mut line = Line::new();
     line.began_then();
     if text[start] != b'[' {
         return Err(NOT_ENVOY);
@@ -96,5 +96,5 @@ pub(crate) fn read(
         set(field, (from, to));
         next = behind;
     }
-    line.finish(block, Escape::None, state, batch)
+    line.finish(Span::new(start, end), block, Escape::None, state, batch)
 }

@@ -101,14 +101,14 @@ pub(crate) fn read(
     batch: &mut Batch<Record>,
 ) -> Result<(), &'static str> {
     let text = &block[..end];
-    let mut line = Line::new(Span::new(start, end));
+    let mut line = Line::new();
     // Something may stand in front: `web-1  | {...}`.
     let at = start + memchr::memchr(b'{', &text[start..]).ok_or(NOT_JSON)? + 1;
     let mut cursor = Cursor { block, text, at };
     object(&mut cursor, root, &mut line, state, batch)?;
     match root {
-        Parent::Event => line.finish_event(block, batch),
-        _ => line.finish(block, Escape::None, state, batch),
+        Parent::Event => line.finish_event(Span::new(start, end), block, batch),
+        _ => line.finish(Span::new(start, end), block, Escape::None, state, batch),
     }
 }
 

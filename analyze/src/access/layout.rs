@@ -10,9 +10,9 @@ use super::values::Unit;
 /// A label and what it means.
 #[derive(Debug, Clone)]
 struct Slot {
-    /// The first eight bytes, and which of them belong to the label.
-    front: u64,
-    mask: u64,
+    /// The first 16 bytes, and which of them belong to the label.
+    front: u128,
+    mask: u128,
     /// The whole of it, with what ends it.
     label: Box<[u8]>,
     parent: Parent,
@@ -40,8 +40,8 @@ impl Layout {
         let len = slot.label.len();
         let same = match text.first_chunk() {
             Some(front) => {
-                (u64::from_le_bytes(*front) ^ slot.front) & slot.mask == 0
-                    && (len <= 8 || text.get(8..len) == slot.label.get(8..))
+                (u128::from_le_bytes(*front) ^ slot.front) & slot.mask == 0
+                    && (len <= 16 || text.get(16..len) == slot.label.get(16..))
             }
             None => text.starts_with(&slot.label),
         };
@@ -60,14 +60,14 @@ impl Layout {
         if label.len() > LABEL_BYTES || place > self.slots.len() || place >= LAYOUT_FIELDS {
             return;
         }
-        let mut front = [0; 8];
-        let mut mask = [0; 8];
+        let mut front = [0; 16];
+        let mut mask = [0; 16];
         for ((to, mask), from) in front.iter_mut().zip(&mut mask).zip(label) {
             (*to, *mask) = (*from, 0xff);
         }
         let slot = Slot {
-            front: u64::from_le_bytes(front),
-            mask: u64::from_le_bytes(mask),
+            front: u128::from_le_bytes(front),
+            mask: u128::from_le_bytes(mask),
             label: label.into(),
             parent,
             field,

@@ -16,7 +16,7 @@ use crate::digest::{Batch, NO_TIME, Span, UNKNOWN_AT};
 pub(crate) enum Escape {
     /// `\x22`, as nginx and Apache do.
     Server,
-    /// Not at all, or it has been undone.
+    /// Not at all, it has been undone, or there is no backslash.
     None,
 }
 
@@ -44,11 +44,12 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(line: Span) -> Self {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
         Self {
             record: Record {
                 key: 0,
-                line,
+                line: Span::default(),
                 method: Span::default(),
                 path: Span::default(),
                 query: Span::default(),
@@ -155,10 +156,12 @@ impl Line {
     /// The record of an event of our own, whose key is its name.
     pub(crate) fn finish_event(
         mut self,
+        line: Span,
         block: &[u8],
         batch: &mut Batch<Record>,
     ) -> Result<(), &'static str> {
         let record = &mut self.record;
+        record.line = line;
         if record.path.is_empty() || record.time_ns == NO_TIME {
             return Err("no key and latency of an event");
         }
@@ -175,6 +178,7 @@ impl Line {
     #[inline(always)]
     pub(crate) fn finish(
         mut self,
+        line: Span,
         block: &[u8],
         escape: Escape,
         state: &mut State<'_>,
@@ -189,8 +193,9 @@ impl Line {
             Some(_) => return Err("no status and no path"),
             None => return Err("a status that is none"),
         };
+        self.record.line = line;
         self.times();
-        self.request(block, batch);
+        self.request(block, escape, batch);
         if escape == Escape::Server {
             for span in [&mut self.record.agent, &mut self.record.query] {
                 *span = unescaped(*span, block, batch);
@@ -229,7 +234,7 @@ impl Line {
 
     /// Method, path and query, from fields of their own or from the request line.
     #[inline(always)]
-    fn request(&mut self, block: &[u8], batch: &mut Batch<Record>) {
+    fn request(&mut self, block: &[u8], escape: Escape, batch: &mut Batch<Record>) {
         let record = &mut self.record;
         let mut target = self.target;
         if target.is_empty() {
@@ -261,6 +266,7 @@ impl Line {
         }
         record.path = match path {
             0 => batch.keep(b"/"),
+            _ if escape == Escape::None => target.part(begin, begin + path),
             _ => unescaped(target.part(begin, begin + path), block, batch),
         };
     }

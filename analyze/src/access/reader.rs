@@ -9,6 +9,15 @@ use super::time::LastSecond;
 use super::{Format, Record, combined, envoy, json, ltsv};
 use crate::digest::{self, Batch, Skip, Span};
 
+pub(crate) const TOO_LONG: &str = "a line longer than 1 MiB";
+
+/// Count the line `start..next` as one that could not be used.
+#[cold]
+pub(crate) fn skip(batch: &mut Batch<Record>, start: usize, next: usize, reason: &'static str) {
+    let span = Span::new(start, next);
+    batch.skips.push(Skip { span, reason });
+}
+
 /// Reads access logs of one format, and names what was asked.
 #[derive(Debug)]
 pub struct Reader {
@@ -48,13 +57,13 @@ impl Reader {
         batch: &mut Batch<Record>,
     ) -> Result<(), &'static str> {
         match &self.format {
-            Format::Ltsv => ltsv::read(block, start, end, state, batch),
-            Format::Combined => combined::read(block, start, end, state, batch),
             Format::Json => json::read(block, start, end, Parent::Line, state, batch),
             Format::Envoy => envoy::read(block, start, end, state, batch),
             Format::Nginx(format) => format.read(block, start, end, state, batch),
             Format::Events if block[start..end].starts_with(b"{\"schema\":") => Ok(()),
             Format::Events => json::read(block, start, end, Parent::Event, state, batch),
+            // These find their lines by themselves.
+            Format::Ltsv | Format::Combined => Ok(()),
         }
     }
 }
@@ -73,6 +82,11 @@ impl digest::Reader for Reader {
             second: LastSecond::default(),
             keys: Default::default(),
         };
+        match self.format {
+            Format::Ltsv => return ltsv::read(block, is_last, &mut state, batch),
+            Format::Combined => return combined::read(block, is_last, &mut state, batch),
+            _ => {}
+        }
         let mut start = 0;
         while start < block.len() {
             let (end, next) = match memchr::memchr(b'\n', &block[start..]) {
@@ -83,12 +97,11 @@ impl digest::Reader for Reader {
             let line = block[start..end].trim_ascii_end();
             let read = match line.len() {
                 0 => Ok(()),
-                len if len > LINE_BYTES => Err("a line longer than 1 MiB"),
+                len if len > LINE_BYTES => Err(TOO_LONG),
                 len => self.line(block, (start, start + len), &mut state, batch),
             };
             if let Err(reason) = read {
-                let span = Span::new(start, next);
-                batch.skips.push(Skip { span, reason });
+                skip(batch, start, next, reason);
             }
             start = next;
         }

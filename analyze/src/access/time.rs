@@ -2,26 +2,11 @@
 //!
 //! Lines of one second have one timestamp, so the last one's bytes are kept beside its value.
 
-/// The bytes of the last second that was read, and its value.
+/// The bytes of the last second that was read in either form, and its value.
 #[derive(Debug, Default)]
 pub(crate) struct LastSecond {
-    bytes: [u8; 26],
-    len: usize,
-    seconds: i64,
-}
-
-impl LastSecond {
-    #[inline]
-    fn get(&self, text: &[u8]) -> Option<i64> {
-        (self.bytes.get(..self.len) == Some(text)).then_some(self.seconds)
-    }
-
-    fn put(&mut self, text: &[u8], seconds: i64) {
-        if let Some(bytes) = self.bytes.get_mut(..text.len()) {
-            bytes.copy_from_slice(text);
-            (self.len, self.seconds) = (text.len(), seconds);
-        }
-    }
+    local: ([u8; 26], i64),
+    iso: ([u8; 19], i64),
 }
 
 /// A point in time.
@@ -39,29 +24,21 @@ const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
 #[inline]
 pub(crate) fn timestamp(text: &[u8], last: &mut LastSecond) -> Option<At> {
     // Apache's and nginx's `$time_local` is as long as this, and nothing else is.
-    if text.len() == 26 && text[2] == b'/' {
-        return match last.get(text) {
-            Some(seconds) => Some(At::whole(seconds)),
-            None => {
-                let seconds = local(text)?;
-                last.put(text, seconds);
-                Some(At::whole(seconds))
-            }
-        };
+    if let Ok(whole) = <&[u8; 26]>::try_from(text)
+        && whole[2] == b'/'
+    {
+        if last.local.0 != *whole {
+            last.local = (*whole, local(whole)?);
+        }
+        return Some(At {
+            us: last.local.1 * 1_000_000,
+            fine: false,
+        });
     }
     if text.get(4) == Some(&b'-') {
         return iso(text, last);
     }
     epoch(text)
-}
-
-impl At {
-    fn whole(seconds: i64) -> Self {
-        At {
-            us: seconds * 1_000_000,
-            fine: false,
-        }
-    }
 }
 
 /// Digits, all of them.
@@ -104,7 +81,7 @@ fn civil(year: i64, month: i64, day: i64, clock: &[u8]) -> Option<i64> {
 /// `+0900`, `+09:00`, `+09`, `Z` or nothing, in seconds.
 fn zone(text: &[u8]) -> Option<i64> {
     let (sign, digits) = match text {
-        b"" | b"Z" | b"z" | b" UTC" => return Some(0),
+        b"+00:00" | b"" | b"Z" | b"z" | b" UTC" => return Some(0),
         [b'+', digits @ ..] => (1, digits),
         [b'-', digits @ ..] => (-1, digits),
         [b' ', rest @ ..] if rest.first() != Some(&b' ') => return zone(rest),
@@ -131,23 +108,19 @@ fn local(text: &[u8]) -> Option<i64> {
 
 /// `2026-11-20T10:26:36.123456+09:00`, with a space for the `T` or a comma for the point if need be.
 fn iso(text: &[u8], last: &mut LastSecond) -> Option<At> {
-    let second = text.get(..19)?;
-    let seconds = match last.get(second) {
-        Some(seconds) => seconds,
-        None => {
-            let date = (
-                number(&second[..4])?,
-                number(&second[5..7])?,
-                number(&second[8..10])?,
-            );
-            if second[7] != b'-' || !matches!(second[10], b'T' | b't' | b' ') {
-                return None;
-            }
-            let seconds = civil(date.0, date.1, date.2, &second[11..])?;
-            last.put(second, seconds);
-            seconds
+    let second: &[u8; 19] = text.first_chunk()?;
+    if last.iso.0 != *second {
+        let date = (
+            number(&second[..4])?,
+            number(&second[5..7])?,
+            number(&second[8..10])?,
+        );
+        if second[7] != b'-' || !matches!(second[10], b'T' | b't' | b' ') {
+            return None;
         }
-    };
+        last.iso = (*second, civil(date.0, date.1, date.2, &second[11..])?);
+    }
+    let seconds = last.iso.1;
     let mut rest = &text[19..];
     let mut micros = 0;
     let fine = matches!(rest.first(), Some(b'.' | b','));

@@ -208,22 +208,35 @@ fn push_path(path: &[u8], out: &mut Vec<u8>) {
         return;
     }
     let begin = out.len();
-    let mut rest = path;
-    let mut count = 0;
-    while !rest.is_empty() {
-        let (segment, mask) = segment::next(rest);
-        rest = rest.get(segment.len() + 1..).unwrap_or_default();
-        if segment.is_empty() {
-            continue;
-        }
-        count += 1;
+    // At a slash, and where the words begin that are copied together with the slashes before them.
+    let (mut at, mut words) = (0, 0);
+    if path[0] != b'/' {
+        let (segment, mask) = segment::next(path);
         out.push(b'/');
-        if count > SEGMENTS {
-            out.push(b'*');
-            break;
-        }
         segment::push_masked(segment, mask, out);
+        (at, words) = (segment.len(), segment.len());
     }
+    let mut count = 0;
+    while at < path.len() {
+        let (segment, mask) = segment::next(&path[at + 1..]);
+        let end = at + 1 + segment.len();
+        if count == SEGMENTS && !segment.is_empty() {
+            out.extend_from_slice(&path[words..at]);
+            out.extend_from_slice(b"/*");
+            return;
+        }
+        count += usize::from(!segment.is_empty());
+        if !segment::is_word(segment, mask) {
+            out.extend_from_slice(&path[words..at]);
+            if !segment.is_empty() {
+                out.push(b'/');
+                segment::push_masked(segment, mask, out);
+            }
+            words = end;
+        }
+        at = end;
+    }
+    out.extend_from_slice(&path[words..]);
     if out.len() == begin {
         out.push(b'/');
     }

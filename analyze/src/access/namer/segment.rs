@@ -80,13 +80,19 @@ pub(super) fn push(segment: &[u8], out: &mut Vec<u8>) {
 /// The same when the classes of its bytes are known.
 #[inline(always)]
 pub(super) fn push_masked(segment: &[u8], mask: u8, out: &mut Vec<u8>) {
-    if mask & (DIGIT | MARK | TEXT) == 0 && segment.len() < LONG_WORD {
+    if is_word(segment, mask) {
         out.extend_from_slice(segment);
     } else if mask == DIGIT {
         out.extend_from_slice(b":id");
     } else {
         push_other(segment, mask, out);
     }
+}
+
+/// Whether the segment stays as it is at first sight.
+#[inline(always)]
+pub(super) fn is_word(segment: &[u8], mask: u8) -> bool {
+    mask & (DIGIT | MARK | TEXT) == 0 && segment.len() < LONG_WORD && !segment.is_empty()
 }
 
 /// From this length on a segment of letters alone may be a token.

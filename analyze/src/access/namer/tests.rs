@@ -96,6 +96,8 @@ fn broken_and_odd_requests_have_names() {
     let namer = Namer::default();
     assert_eq!(name(&namer, "GET", ""), BROKEN_REQUEST);
     assert_eq!(name(&namer, "", "/x/1"), "/x/:id");
+    assert_eq!(name(&namer, "GET", "x/1/y"), "GET /x/:id/y");
+    assert_eq!(name(&namer, "GET", "x"), "GET /x");
     assert_eq!(name(&namer, "OPTIONS", "*"), "OPTIONS *");
     assert_eq!(name(&namer, "G\u{1}T", "/x"), "/x");
     let deep = "/a".repeat(5_000);

@@ -176,7 +176,7 @@ impl LogFormat {
         state: &mut State<'_>,
         batch: &mut Batch<Record>,
     ) -> Result<(), &'static str> {
-        let mut line = Line::new(Span::new(start, end));
+        let mut line = Line::new();
         let text = &block[..end];
         let mut at = start;
         for (place, piece) in self.pieces.iter().enumerate() {
@@ -225,7 +225,7 @@ impl LogFormat {
             Escaping::Default => Escape::Server,
             _ => Escape::None,
         };
-        line.finish(block, escape, state, batch)
+        line.finish(Span::new(start, end), block, escape, state, batch)
     }
 }
 
