@@ -2,6 +2,7 @@
 
 pub mod causes;
 pub mod coupling;
+pub mod indexes;
 mod limits;
 pub mod nplus1;
 pub mod tables;

@@ -68,7 +68,7 @@ fn independent_requests_are_told_apart() {
         let it = it.unwrap_or_else(|| panic!("{route} {shape} is not found: {found:#?}"));
         let error = (it.per_request / f64::from(*count) - 1.0).abs();
         assert!(error < 0.05, "{it:?}");
-        assert!(it.confidence > 0.6, "{it:?}");
+        assert!(it.confidence > 0.5, "{it:?}");
     }
     for it in &found {
         assert!(
@@ -233,6 +233,9 @@ fn value(gram: &[f64], c: &[f64], x: &[f64]) -> f64 {
 }
 
 proptest! {
+    // Each solves whole logs.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn least_squares_are_least(
         rows in prop::collection::vec(prop::collection::vec(0u32..20, 4), 5..12),
