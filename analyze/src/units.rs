@@ -92,7 +92,7 @@ fn three_digits(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// A duration in nanoseconds for people: `830ns`, `12.5us`, `3.20ms`, `1.50s`, `2m05s`.
+/// A duration in nanoseconds for people: `830ns`, `12.5us`, `3.20ms`, `1.50s`, `2m05s`, `3h05m`, `2d07h`.
 pub fn format_ns(ns: f64) -> String {
     match ns {
         v if v < 999.5 => format!("{v:.0}ns"),
@@ -101,7 +101,11 @@ pub fn format_ns(ns: f64) -> String {
         v if v < 119.5e9 => format!("{}s", three_digits(v / 1e9)),
         v => {
             let seconds = (v / 1e9).round() as u64;
-            format!("{}m{:02}s", seconds / 60, seconds % 60)
+            match seconds {
+                0..=7_199 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+                7_200..=172_799 => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
+                _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3_600 % 24),
+            }
         }
     }
 }
@@ -198,6 +202,9 @@ mod tests {
         check(940_000_000.0, "940ms");
         check(1_500_000_000.0, "1.50s");
         check(125e9, "2m05s");
+        check(7_199e9, "119m59s");
+        check(11_100e9, "3h05m");
+        check(200_000e9, "2d07h");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::IndexReport;
 use super::groups::{GroupReport, StatementsReport};
 use super::loops::LoopReport;
 use crate::units::{format_bytes, format_count, format_ns};
@@ -41,21 +42,21 @@ const MANY_ROWS: f64 = 30.0;
 /// Fewer rows than this on average are read at once, index or not.
 const FEW_ROWS: f64 = 200.0;
 
-/// Find what stands out. `advice` says which index may serve a statement.
+/// Find what stands out.
 pub(super) fn findings(
     groups: &[GroupReport],
     loops: &[LoopReport],
     bots_share: Option<f64>,
-    advice: impl Fn(&GroupReport) -> Option<String>,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
     for group in groups.iter().filter(|group| group.share >= SMALLEST_GAIN) {
         match (&group.sql, &group.http) {
-            (Some(sql), _) => found.extend(of_statement(group, sql, &advice)),
+            (Some(sql), _) => found.extend(of_statement(group, sql)),
             (_, Some(_)) => found.extend(of_route(group)),
             _ => {}
         }
     }
+    share_indexes(&mut found, groups);
     found.extend(loops.iter().map(of_loop));
     found.extend(bots_share.filter(|share| *share >= 0.2).map(of_bots));
     found.retain(|finding| finding.gain >= SMALLEST_GAIN);
@@ -68,6 +69,61 @@ pub(super) fn findings(
     keep_best(&mut found);
     found.truncate(MOST);
     found
+}
+
+/// Put together what one index serves: one whose columns begin as those of another is not needed beside it.
+fn share_indexes(found: &mut Vec<Finding>, groups: &[GroupReport]) {
+    let only_index = |finding: &Finding| {
+        let id = finding
+            .id
+            .as_ref()
+            .filter(|_| finding.rule == "full_scan")?;
+        let group = groups.iter().find(|group| group.id == *id)?;
+        match group.sql.as_ref()?.indexes.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    };
+    let mut clusters: Vec<(&IndexReport, Vec<Finding>)> = Vec::new();
+    let mut others = Vec::new();
+    for finding in std::mem::take(found) {
+        let Some(index) = only_index(&finding) else {
+            others.push(finding);
+            continue;
+        };
+        let serves = |(other, _): &&mut (&IndexReport, Vec<Finding>)| {
+            let shorter = index.columns.len().min(other.columns.len());
+            index.table == other.table && index.columns[..shorter] == other.columns[..shorter]
+        };
+        match clusters.iter_mut().find(serves) {
+            None => clusters.push((index, vec![finding])),
+            Some((longest, members)) => {
+                if index.columns.len() > longest.columns.len() {
+                    *longest = index;
+                }
+                members.push(finding);
+            }
+        }
+    }
+    *found = others;
+    for (index, mut members) in clusters {
+        if members.len() > 1 {
+            let count = members.len();
+            let [share, gain] = [0, 1].map(|which| {
+                let parts = members.iter().map(|it| [it.share, it.gain][which]);
+                parts.sum::<f64>()
+            });
+            let mut first = members.swap_remove(0);
+            first.what = format!(
+                "{count} statements on {} read far more rows than they give; the first: {}",
+                index.table, first.what
+            );
+            first.fix = format!("{} serves all {count}", index.ddl);
+            (first.share, first.gain) = (share, gain);
+            members = vec![first];
+        }
+        found.append(&mut members);
+    }
 }
 
 /// Of several findings about one group the one that saves most is enough, unless it is an N+1.
@@ -103,6 +159,14 @@ fn time(seconds: f64) -> String {
     format_ns(seconds * 1e9)
 }
 
+fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        count => format!("{} times", format_count(count)),
+    }
+}
+
 /// A text of a key that leaves room for what is said about it.
 fn short(key: &str) -> String {
     const ROOM: usize = 90;
@@ -112,20 +176,24 @@ fn short(key: &str) -> String {
     }
 }
 
-fn of_statement(
-    group: &GroupReport,
-    sql: &StatementsReport,
-    advice: &impl Fn(&GroupReport) -> Option<String>,
-) -> Vec<Finding> {
+/// What to do about a statement that reads too much.
+fn index_advice(sql: &StatementsReport) -> String {
+    let ddl: Vec<&str> = sql.indexes.iter().map(|index| index.ddl.as_str()).collect();
+    match (ddl.as_slice(), sql.hints.first()) {
+        ([], Some(hint)) => hint.clone(),
+        ([], None) => "look at its plan: --mysql URL explains it".to_owned(),
+        ([one], _) => one.to_string(),
+        (several, _) => format!("some of {}", several.join("; ")),
+    }
+}
+
+fn of_statement(group: &GroupReport, sql: &StatementsReport) -> Vec<Finding> {
     let count = group.count.max(1) as f64;
     let examined = sql.rows_examined as f64 / count;
     let returned = (sql.rows_sent + sql.rows_affected) as f64 / count;
     let name = short(&group.key);
     let mut found = Vec::new();
     if examined >= FEW_ROWS && sql.rows_examined_per_row >= MANY_ROWS {
-        let fix = advice(group).unwrap_or_else(|| {
-            "give it an index on the columns that it compares and sorts by".to_owned()
-        });
         // A statement costs something however few rows it reads.
         let left_over = (returned * 3.0 + 20.0) / examined;
         found.push(finding(
@@ -133,12 +201,12 @@ fn of_statement(
             group,
             left_over,
             format!(
-                "{name} reads {} rows to give {}, {} times",
+                "{name} reads {} rows to give {}, {}",
                 rows(examined),
                 rows(returned),
-                format_count(group.count)
+                times(group.count)
             ),
-            fix,
+            index_advice(sql),
         ));
     }
     if sql.lock_share >= 0.3 {
@@ -209,8 +277,8 @@ fn no_flaw(group: &GroupReport, name: &str) -> Finding {
         group,
         0.5,
         format!(
-            "{name} runs {} times, {} each",
-            format_count(group.count),
+            "{name} runs {}, {} each",
+            times(group.count),
             time(group.mean_s)
         ),
         fix.to_owned(),
@@ -238,8 +306,8 @@ fn of_loop(it: &LoopReport) -> Finding {
         share: it.share,
         gain: it.share * (1.0 - 1.0 / it.mean_length.max(1.0)),
         what: format!(
-            "N+1: {child}{others} runs {} times, {} after each {}",
-            format_count(it.statements),
+            "N+1: {child}{others} runs {}, {} after each {}",
+            times(it.statements),
             rows(it.mean_length),
             short(&it.parent.key)
         ),
@@ -336,12 +404,12 @@ fn of_route(group: &GroupReport) -> Vec<Finding> {
             .get("p95_s")
             .and_then(serde_json::Value::as_f64);
         let how = match (is_timed, p95) {
-            (false, _) => format!("{name} is asked for {} times", format_count(group.count)),
+            (false, _) => format!("{name} is asked for {}", times(group.count)),
             (true, Some(p95)) => format!(
-                "{name} takes {} on average, p95 {}, {} times",
+                "{name} takes {} on average, p95 {}, {}",
                 time(group.mean_s),
                 time(p95),
-                format_count(group.count)
+                times(group.count)
             ),
             (true, None) => format!("{name} takes {} on average", time(group.mean_s)),
         };

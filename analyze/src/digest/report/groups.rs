@@ -6,7 +6,7 @@ use md5::{Digest as _, Md5};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{ReportOptions, Sort};
+use super::{IndexReport, ReportOptions, Sort};
 use crate::access::{CacheStatus, agent};
 use crate::digest::group::{Group, Requests, Statements, What, verb_name};
 use crate::digest::tally::{Cost, Costs, Names, Tally};
@@ -141,6 +141,10 @@ pub struct StatementsReport {
     pub hosts: Vec<NamedCost>,
     /// In which database.
     pub databases: Vec<NamedCost>,
+    /// Indexes that may serve them; of the dearest statements only.
+    pub indexes: Vec<IndexReport>,
+    /// What no index helps with, or not as they are written; of the dearest statements only.
+    pub hints: Vec<String>,
 }
 
 /// How many had a status.
@@ -341,6 +345,8 @@ fn statements_report(group: &Group, statements: &Statements) -> StatementsReport
         users: tally(&statements.users),
         hosts: tally(&statements.hosts),
         databases: tally(&statements.databases),
+        indexes: Vec::new(),
+        hints: Vec::new(),
     }
 }
 

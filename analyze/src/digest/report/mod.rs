@@ -1,5 +1,6 @@
 //! The report of a digest (`isukit.digest/1`): a fold over its groups.
 
+mod advice;
 mod causes;
 mod changes;
 mod findings;
@@ -13,6 +14,7 @@ use serde::Serialize;
 
 use super::{Bytes, Digest, Names, Section, timestamp};
 use crate::access::Collapse;
+pub use advice::IndexReport;
 pub use causes::CauseReport;
 pub use findings::Finding;
 pub(super) use groups::id_of;
@@ -171,7 +173,8 @@ impl Digest {
         }
         let nplus1 = loops::loops(self, loops::id_for(options.pt_compat));
         let (agents, clients, bots_share) = groups::who(&requests, &names, MOST_NAMED);
-        let findings = findings::findings(&groups, &nplus1, bots_share, |_| None);
+        advice::advise_all(&mut groups, |_| None);
+        let findings = findings::findings(&groups, &nplus1, bots_share);
         let id = loops::id_for(options.pt_compat);
         let causes = causes::causes(self, &requests, &places, id);
         let of_tables = tables::of_section(&self.statements);

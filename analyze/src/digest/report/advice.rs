@@ -1,0 +1,55 @@
+//! Which indexes may serve the dearest statements, in a report.
+
+use serde::Serialize;
+
+use super::groups::GroupReport;
+use crate::sql::indexes::{Candidate, Schema, advise};
+
+/// Statements that are advised on: the dearest.
+const MOST: usize = 30;
+
+/// An index that may serve a statement.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct IndexReport {
+    /// The statement that makes it.
+    pub ddl: String,
+    /// The table, as the statement names it.
+    pub table: String,
+    /// Its columns, in order.
+    pub columns: Vec<String>,
+    /// What each part of it is for.
+    pub why: String,
+    /// The index that it makes superfluous, being longer.
+    pub replaces: Option<String>,
+}
+
+impl From<Candidate> for IndexReport {
+    fn from(candidate: Candidate) -> Self {
+        Self {
+            ddl: candidate.ddl(),
+            table: candidate.table,
+            columns: candidate.columns,
+            why: candidate.why,
+            replaces: candidate.replaces,
+        }
+    }
+}
+
+/// Advise on the dearest statements. `schema` gives the schema of a database, where it is known.
+pub(super) fn advise_all<'s>(
+    groups: &mut [GroupReport],
+    schema: impl Fn(&str) -> Option<&'s Schema>,
+) {
+    let statements = groups.iter_mut().filter(|group| group.sql.is_some());
+    for group in statements.take(MOST) {
+        let (Some(sample), Some(sql)) = (&group.sample, &mut group.sql) else {
+            continue;
+        };
+        if sample.is_cut {
+            continue;
+        }
+        let advice = advise(sample.text.as_bytes(), schema(&sample.database));
+        sql.indexes = advice.candidates.into_iter().map(Into::into).collect();
+        sql.hints = advice.hints.iter().map(ToString::to_string).collect();
+    }
+}
