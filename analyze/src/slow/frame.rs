@@ -20,6 +20,7 @@ const LEADS: [&[u8]; 5] = [
 
 const QUERY_TIME: &[u8] = b"# Query_time: ";
 
+#[inline]
 fn is_lead(line: &[u8]) -> bool {
     matches!(line.get(2), Some(b'T' | b'U' | b'Q' | b'S'))
         && LEADS.iter().any(|lead| line.starts_with(lead))
@@ -90,6 +91,16 @@ fn is_banner_third(line: &[u8]) -> bool {
         && line
             .get(4..)
             .is_some_and(|rest| rest.trim_ascii_start().starts_with(b"Id Command"))
+        && ends_banner(line)
+}
+
+/// Whether a text's last line may be a banner's: a quick look.
+#[inline]
+fn ends_banner(text: &[u8]) -> bool {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    text.strip_suffix(b"\r")
+        .unwrap_or(text)
+        .ends_with(b"Argument")
 }
 
 /// Where the line begins that ends just before `at` (where a line begins); None at the begin.
@@ -102,6 +113,9 @@ fn line_before(text: &[u8], at: usize) -> Option<usize> {
 pub(super) fn before_banners(text: &[u8], at: usize, from: usize) -> usize {
     let mut start = at;
     loop {
+        if !ends_banner(&text[..start]) {
+            return start;
+        }
         let begin = line_before(text, start)
             .filter(|third| text[*third..].starts_with(b"Time"))
             .and_then(|third| line_before(text, third))
@@ -133,16 +147,9 @@ impl Candidate {
 /// begins. Banners count when they begin at or behind `floor`.
 pub(super) fn next_header(text: &[u8], from: usize, floor: usize) -> Option<Candidate> {
     let mut header = from;
-    if !is_header(text, header) {
-        let mut at = from;
-        loop {
-            let rest = text.get(at..)?;
-            at += memmem::find(rest, b"\n# ")? + 1;
-            if is_header(text, at) {
-                header = at;
-                break;
-            }
-        }
+    while !(text.get(header) == Some(&b'#') && is_header(text, header)) {
+        let rest = text.get(header..)?;
+        header += memchr(b'\n', rest)? + 1;
     }
     Some(Candidate {
         start: before_banners(text, header, floor),

@@ -122,18 +122,61 @@ impl Lines<'_> {
     }
 
     fn line(&mut self, at: usize, line: &[u8]) {
-        if line.starts_with(b"# Query_time: ") {
-            self.fields(at, line, 2);
-            self.has_query_time = true;
-        } else if line.starts_with(b"# Time: ") && !self.has_query_time {
-            self.stamp = stamp(line[8..].trim_ascii()).or(self.stamp);
-        } else if line.starts_with(b"# User@Host: ") {
-            let host = host_mark(line).unwrap_or(line.len());
-            let end = memchr(b']', &line[host..]).map_or(line.len(), |found| host + found + 1);
-            self.host_line = Span::new(at + 13, at + end.max(13));
-            self.fields(at, line, end);
-        } else {
-            self.fields(at, line, 2);
+        match line[2] {
+            b'Q' if line.starts_with(b"# Query_time: ") => self.times(at, line),
+            b'T' if line.starts_with(b"# Time: ") => {
+                if !self.has_query_time {
+                    self.stamp = stamp(line[8..].trim_ascii()).or(self.stamp);
+                }
+            }
+            b'U' if line.starts_with(b"# User@Host: ") => {
+                let host = host_mark(line).unwrap_or(line.len());
+                let end = memchr(b']', &line[host..]).map_or(line.len(), |found| host + found + 1);
+                self.host_line = Span::new(at + 13, at + end.max(13));
+                self.fields(at, line, end);
+            }
+            // Pages_accessed, InnoDB_..., and lines of which only Yes counts.
+            b'P' | b'I' => {}
+            b'F' if memchr(b'Y', line).is_none() => {}
+            _ => self.fields(at, line, 2),
+        }
+    }
+
+    /// The line that begins with `# Query_time: `. Every server writes its first fields in one order.
+    fn times(&mut self, at: usize, line: &[u8]) {
+        let mut pos = 14;
+        if !self.has_query_time {
+            let (query_time, size) = seconds(&line[pos..]);
+            self.record.query_ns = duration(query_time, &mut self.record);
+            pos += size;
+        }
+        self.has_query_time = true;
+        let next = |name: &[u8], pos: &mut usize| {
+            let rest = &line[*pos..];
+            let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
+            let found = rest[spaces..].strip_prefix(name);
+            if let Some(value) = found {
+                *pos = line.len() - value.len();
+            }
+            found
+        };
+        if let Some(value) = next(b"Lock_time: ", &mut pos) {
+            let (lock_time, size) = seconds(value);
+            self.record.lock_ns = duration(lock_time, &mut self.record);
+            pos += size;
+        }
+        if let Some(value) = next(b"Rows_sent: ", &mut pos) {
+            let (rows, digits) = integer(value);
+            self.record.rows_sent = rows;
+            pos += digits;
+        }
+        if let Some(value) = next(b"Rows_examined: ", &mut pos) {
+            let (rows, digits) = integer(value);
+            self.record.rows_examined = rows;
+            pos += digits;
+        }
+        if pos + 1 < line.len() {
+            self.fields(at, line, pos);
         }
     }
 
@@ -183,10 +226,7 @@ impl Lines<'_> {
             }
         };
         match key {
-            b"Query_time" if !self.has_query_time => {
-                record.query_ns = duration(value, record);
-            }
-            b"Lock_time" => record.lock_ns = duration(value, record),
+            b"Lock_time" => record.lock_ns = duration(seconds(value).0, record),
             b"Rows_sent" => record.rows_sent = integer(value).0,
             b"Rows_examined" => record.rows_examined = integer(value).0,
             b"Rows_affected" => record.rows_affected = integer(value).0,
@@ -218,8 +258,8 @@ impl Lines<'_> {
     }
 }
 
-fn duration(value: &[u8], record: &mut Record) -> u64 {
-    match seconds(value) {
+fn duration(value: Option<Duration>, record: &mut Record) -> u64 {
+    match value {
         Some(Duration::Nanos(nanos)) => nanos,
         Some(Duration::Negative) => {
             record.flags.add(Flags::WRAPPED_TIME);

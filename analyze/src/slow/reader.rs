@@ -10,7 +10,7 @@ use super::frame::{
 use super::header::{self, Head};
 use super::limits::EVENT_BYTES;
 use super::quote::{Inside, inside, line_end};
-use super::shape::Shaper;
+use super::shape::{Shape, Shaper};
 use super::{Flags, Record, pt};
 
 /// Which statements are of one shape.
@@ -87,18 +87,18 @@ impl Pass<'_, '_> {
         // Where an unused event begins: its banner has to come again.
         let mut unused = 0;
         while at < self.block.len() {
-            if matches!(self.block[at], b'\n' | b'\r') {
-                at += 1;
-            } else if let Some(end) = banner_end(self.block, at) {
-                after_restart = true;
-                at = end;
-                continue;
-            } else if is_header(self.block, at) {
+            if is_header(self.block, at) {
                 match self.event(at, after_restart) {
                     Some(end) => at = end,
                     None => return self.give_back(unused),
                 }
                 after_restart = false;
+            } else if matches!(self.block[at], b'\n' | b'\r') {
+                at += 1;
+            } else if let Some(end) = banner_end(self.block, at) {
+                after_restart = true;
+                at = end;
+                continue;
             } else {
                 at = self.skip(at);
             }
@@ -138,47 +138,65 @@ impl Pass<'_, '_> {
     /// the block can say.
     fn event(&mut self, at: usize, after_restart: bool) -> Option<usize> {
         let sides = self.batch.side.len();
-        let mut head = header::read(self.block, at, self.batch);
-        let (end, next) = match self.end(at, &head) {
-            End::At(end) => (end, end),
-            End::Limit(end) => {
-                head.record.flags.add(Flags::CUT);
-                (end, end)
-            }
-            End::NeedMore => {
-                self.batch.side.truncate(sides);
-                return None;
-            }
+        let head = header::read(self.block, at, self.batch);
+        let mut record = head.record;
+        let (end, shape) = match self.likely_end(at, &head) {
+            Some((end, shape)) => (end, Some(shape)),
+            None => match self.end(at, &head) {
+                End::At(end) => (end, None),
+                End::Limit(end) => {
+                    record.flags.add(Flags::CUT);
+                    (end, None)
+                }
+                End::NeedMore => {
+                    self.batch.side.truncate(sides);
+                    return None;
+                }
+            },
         };
         let (text_end, is_whole) = statement_end(self.block, head.statement, end);
-        let mut statement = Span::new(head.statement, text_end);
+        record.statement = Span::new(head.statement, text_end);
         if !is_whole {
-            head.record.flags.add(Flags::CUT);
+            record.flags.add(Flags::CUT);
         }
-        if statement.is_empty() && !head.has_timestamp && !head.use_line.is_empty() {
-            statement = head.use_line;
+        if head.statement == end && !head.has_timestamp && !head.use_line.is_empty() {
+            record.statement = head.use_line;
         }
-        let mut record = head.record;
         record.after_restart = after_restart;
-        record.statement = statement;
-        self.describe(&mut record);
-        self.batch.records.push(record);
-        Some(next)
-    }
-
-    /// Fill in what the statement's text says.
-    fn describe(&mut self, record: &mut Record) {
         let text = record.statement.of(self.block, &[]);
-        let shape = self.shaper.shape(text);
-        record.shape = shape.hash;
+        let shape = shape.unwrap_or_else(|| self.shaper.shape(text));
+        record.shape = match self.style {
+            ShapeStyle::Own => shape.hash,
+            ShapeStyle::PtCompat => pt::hash(text),
+        };
         record.verb = shape.verb;
         if let Some((start, end)) = shape.request_id {
-            let start = record.statement.start() + start;
-            record.request_id = Span::new(start, record.statement.start() + end);
+            let begin = record.statement.start();
+            record.request_id = Span::new(begin + start, begin + end);
         }
-        if self.style == ShapeStyle::PtCompat {
-            record.shape = pt::hash(text);
+        self.batch.records.push(record);
+        Some(end)
+    }
+
+    /// Nearly always, an event ends at the first header, and its statement with a semicolon outside of
+    /// everything. The shape, which has to be read anyway, shows that.
+    fn likely_end(&mut self, at: usize, head: &Head) -> Option<(usize, Shape)> {
+        let start = head.statement;
+        let end = match next_header(self.block, start, start) {
+            Some(candidate) if candidate.has_banner() => return None,
+            Some(candidate) => candidate.start,
+            None if self.is_last => return None,
+            None => self.block.len(),
+        };
+        let is_likely = end > start
+            && end - at <= EVENT_BYTES
+            && ends_statement(&self.block[start..], end - start);
+        if !is_likely {
+            return None;
         }
+        let (text_end, _) = statement_end(self.block, start, end);
+        let shape = self.shaper.shape(&self.block[start..text_end]);
+        (shape.end == Inside::Nothing).then_some((end, shape))
     }
 
     /// Where the event ends that begins at `at`.

@@ -31,25 +31,30 @@ pub(super) fn integer(text: &[u8]) -> (u64, usize) {
     (value, at)
 }
 
-/// `0.000109`: seconds with decimals. Digits beyond nanoseconds do not count.
+/// `0.000109`: seconds with decimals at the begin of `text`, and how many bytes that is. Digits beyond
+/// nanoseconds do not count.
 #[inline]
-pub(super) fn seconds(text: &[u8]) -> Option<Duration> {
+pub(super) fn seconds(text: &[u8]) -> (Option<Duration>, usize) {
     if text.first() == Some(&b'-') {
-        return Some(Duration::Negative);
+        let size = text.iter().take_while(|byte| **byte > b' ').count();
+        return (Some(Duration::Negative), size);
     }
     let (whole, digits) = integer(text);
-    let (nanos, decimals) = match text.get(digits) {
-        Some(b'.') => fraction(&text[digits + 1..], 9),
-        _ => (0, 0),
+    let (nanos, size) = match text.get(digits) {
+        Some(b'.') => {
+            let (nanos, decimals) = fraction(&text[digits + 1..], 9);
+            (nanos, digits + 1 + decimals)
+        }
+        _ => (0, digits),
     };
-    if digits + decimals == 0 {
-        return None;
-    }
-    Some(if whole > WRAPPED_SECONDS {
-        Duration::Negative
+    let value = if size == 0 {
+        None
+    } else if whole > WRAPPED_SECONDS {
+        Some(Duration::Negative)
     } else {
-        Duration::Nanos(whole * 1_000_000_000 + nanos)
-    })
+        Some(Duration::Nanos(whole * 1_000_000_000 + nanos))
+    };
+    (value, size)
 }
 
 /// Decimals scaled to `scale` digits, and how many there are.

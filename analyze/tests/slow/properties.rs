@@ -82,7 +82,11 @@ fn events(choice: &[Vec<usize>]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig {
+        cases: 2000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn pieces_of_logs(choice in vec(0usize..1000, 0..40), sizes in vec(1usize..400, 1..6), first in any::<u8>()) {

@@ -4,7 +4,7 @@
 use super::super::Verb;
 use super::super::limits::{NESTING, SHAPE_BYTES};
 use super::super::quote::is_word;
-use super::word::{Word, verb, word};
+use super::word::{Word, lower, verb, word};
 
 /// The token before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,6 +202,8 @@ pub(super) struct Writer {
     limit: Limit,
     /// `is` or `is not` stands before.
     after_is: bool,
+    /// There was a VALUES.
+    has_rows: bool,
     verb: Option<(Verb, bool)>,
     is_use: bool,
 }
@@ -217,6 +219,7 @@ impl Default for Writer {
             is_full: false,
             limit: Limit::No,
             after_is: false,
+            has_rows: false,
             verb: None,
             is_use: false,
         }
@@ -390,6 +393,12 @@ impl Writer {
     /// Only rows and commas go on with the rows behind VALUES.
     #[inline]
     fn end_rows(&mut self) {
+        if self.has_rows {
+            self.end_rows_of_frame();
+        }
+    }
+
+    fn end_rows_of_frame(&mut self) {
         if let Some((frame, _)) = self.top() {
             if frame.list == List::Rows {
                 frame.list = List::None;
@@ -556,51 +565,72 @@ impl Writer {
         }
     }
 
-    /// A word: a name or a keyword.
+    /// A word: a name or a keyword. It is `text[at..end]`.
     #[inline]
-    pub(super) fn word(&mut self, text: &[u8]) {
+    pub(super) fn word(&mut self, text: &[u8], at: usize, end: usize) {
         if self.is_full {
             return;
         }
-        if matches!(self.last, Last::Dot | Last::At) {
-            return self.name(text);
-        }
-        if self.is_savepoint() && !text.eq_ignore_ascii_case(b"savepoint") {
-            return self.literal(false);
-        }
-        let mut lower = [0; 9];
-        let word = match lower.get_mut(..text.len()) {
-            Some(lower) => {
-                lower.copy_from_slice(text);
-                lower.make_ascii_lowercase();
-                if self.verb.is_none_or(|(_, more)| more) {
-                    self.tell_verb(lower);
+        let packed = lower(text, at, end.min(at + 8));
+        let size = end - at;
+        let word = match self.last {
+            Last::Dot | Last::At => Word::Name,
+            Last::Word(Word::Savepoint | Word::To) if self.is_savepoint() => {
+                if !text[at..end].eq_ignore_ascii_case(b"savepoint") {
+                    return self.literal(false);
                 }
-                word(lower)
+                Word::Savepoint
             }
-            None => Word::Name,
+            _ => word(packed, size, &text[at..end]),
         };
-        if self.verb.is_none() {
-            self.verb = Some((Verb::Other, false));
+        if self.verb.is_none_or(|(_, more)| more) {
+            self.tell_verb(&text[at..end]);
         }
-        if word == Word::Name {
-            self.name(text);
-        } else {
-            self.keyword(text, word);
+        if word != Word::Name {
+            return self.keyword(&text[at..end], word);
+        }
+        self.end_rows();
+        self.after_is = false;
+        if self.space {
+            self.out.push(b' ');
+        }
+        let start = self.out.len();
+        self.out.extend_from_slice(&packed.to_le_bytes());
+        if size > 8 {
+            self.put_rest(text, at + 8, end.min(at + SHAPE_BYTES));
+        }
+        self.out.truncate(start + size);
+        self.after(Last::Name);
+    }
+
+    /// Write `text[at..end]` in lower case, and a few bytes more.
+    fn put_rest(&mut self, text: &[u8], at: usize, end: usize) {
+        let mut at = at;
+        while at < end {
+            let packed = lower(text, at, end.min(at + 8));
+            self.out.extend_from_slice(&packed.to_le_bytes());
+            at += 8;
         }
     }
 
-    fn tell_verb(&mut self, lower: &[u8]) {
+    #[cold]
+    fn tell_verb(&mut self, text: &[u8]) {
+        let lower = text
+            .get(..text.len().min(16))
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        let (verb, more) = verb(&lower);
         match self.verb {
             None => {
-                self.verb = Some(verb(lower));
+                self.verb = Some((verb, more));
                 self.is_use = lower == b"use";
             }
-            Some(_) if self.frames.len() == 1 => {
-                let (verb, _) = verb(lower);
-                if matches!(verb, Verb::Read | Verb::Write) && lower != b"table" {
-                    self.verb = Some((verb, false));
-                }
+            Some(_)
+                if self.frames.len() == 1
+                    && matches!(verb, Verb::Read | Verb::Write)
+                    && lower != b"table" =>
+            {
+                self.verb = Some((verb, false));
             }
             Some(_) => {}
         }
@@ -709,6 +739,7 @@ impl Writer {
     }
 
     fn values(&mut self, text: &[u8]) {
+        self.has_rows = true;
         self.put_lower(text, Last::Word(Word::Values));
         let next = self.out.len() + 1;
         if let Some((frame, _)) = self.top() {

@@ -13,23 +13,25 @@ fn mix(a: u64, b: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-#[inline]
-fn word(bytes: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word[..bytes.len()].copy_from_slice(bytes);
-    u64::from_le_bytes(word)
-}
-
 /// Hash `text`: 16 bytes a step, each step a multiplication to 128 bits whose halves are folded.
 pub(super) fn hash(text: &[u8]) -> u64 {
     let mut state = SEEDS[0] ^ text.len() as u64;
-    let mut chunks = text.chunks_exact(16);
-    for chunk in &mut chunks {
-        let (low, high) = chunk.split_at(8);
-        state = mix(state ^ word(low), SEEDS[1] ^ word(high));
+    let mut rest = text;
+    while let Some((words, more)) = rest.split_first_chunk::<16>() {
+        state = step(state, u128::from_le_bytes(*words));
+        rest = more;
     }
-    let rest = chunks.remainder();
-    let (low, high) = rest.split_at(rest.len().min(8));
-    state = mix(state ^ word(low), SEEDS[1] ^ word(high));
-    mix(state ^ SEEDS[2], SEEDS[1])
+    // The last 16 bytes once more, or what there is of them.
+    let last = match text.last_chunk::<16>() {
+        Some(words) => u128::from_le_bytes(*words),
+        None => rest
+            .iter()
+            .fold(0, |word, byte| word << 8 | u128::from(*byte)),
+    };
+    mix(step(state, last) ^ SEEDS[2], SEEDS[1])
+}
+
+#[inline]
+fn step(state: u64, words: u128) -> u64 {
+    mix(state ^ words as u64, SEEDS[1] ^ (words >> 64) as u64)
 }

@@ -207,7 +207,7 @@ impl Lexer<'_, '_> {
                 return self.quoted(quote);
             }
         }
-        self.writer.word(word);
+        self.writer.word(self.text, at, end);
         end
     }
 

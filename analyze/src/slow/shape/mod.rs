@@ -29,6 +29,8 @@ pub(super) struct Shape {
     pub(super) verb: Verb,
     /// Where a request's id stands.
     pub(super) request_id: Option<(usize, usize)>,
+    /// What the text's end lies in, when backslashes escape.
+    pub(super) end: Inside,
 }
 
 /// Writes canonical texts, one after the other into the same memory.
@@ -47,28 +49,30 @@ impl Shaper {
                 hash: hash::hash(admin_text(statement)),
                 verb: Verb::Admin,
                 request_id: None,
+                // A statement may begin with a comment that looks like one.
+                end: Inside::LineComment,
             };
         }
-        let request_id = self.write(statement);
+        let read = self.write(statement);
         Shape {
             hash: hash::hash(self.writer.text()),
             verb: self.writer.verb(),
-            request_id,
+            request_id: read.request_id,
+            end: read.end,
         }
     }
 
     /// Write the canonical text. Where backslashes as escapes leave a literal open, or make a word stick
     /// to one, they may not have been escapes (NO_BACKSLASH_ESCAPES).
-    fn write(&mut self, statement: &[u8]) -> Option<(usize, usize)> {
+    fn write(&mut self, statement: &[u8]) -> Read {
         let plain = lex::lex(statement, true, &mut self.writer);
         if plain.is_sane() || memchr::memchr(b'\\', statement).is_none() {
-            return plain.request_id;
+            return plain;
         }
-        let other = lex::lex(statement, false, &mut self.writer);
-        if other.is_sane() {
-            return other.request_id;
+        if !lex::lex(statement, false, &mut self.writer).is_sane() {
+            lex::lex(statement, true, &mut self.writer);
         }
-        lex::lex(statement, true, &mut self.writer).request_id
+        plain
     }
 }
 

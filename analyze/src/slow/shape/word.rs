@@ -39,44 +39,139 @@ pub(super) enum Word {
     Typed,
 }
 
-/// Classify a word in lower case.
-#[inline]
-pub(super) fn word(text: &[u8]) -> Word {
-    if text.len() > 9 || text.len() < 2 {
-        return Word::Name;
+/// Up to eight bytes as a number.
+const fn pack(text: &[u8]) -> u64 {
+    let mut packed = 0;
+    let mut at = 0;
+    while at < text.len() {
+        packed |= (text[at] as u64) << (8 * at);
+        at += 1;
     }
-    match text {
-        b"select" => Word::Select,
-        b"union" => Word::Union,
-        b"all" | b"distinct" => Word::All,
-        b"or" => Word::Or,
-        b"in" => Word::In,
-        b"field" => Word::Field,
-        b"values" | b"value" => Word::Values,
-        b"row" => Word::Row,
-        b"case" => Word::Case,
-        b"when" => Word::When,
-        b"then" => Word::Then,
-        b"else" => Word::Else,
-        b"end" => Word::End,
-        b"limit" => Word::Limit,
-        b"offset" => Word::Offset,
-        b"null" => Word::Null,
-        b"true" | b"false" => Word::Boolean,
-        b"is" => Word::Is,
-        b"not" => Word::Not,
-        b"savepoint" => Word::Savepoint,
-        b"date" | b"time" | b"timestamp" => Word::Typed,
-        b"from" | b"join" | b"into" | b"update" | b"table" => Word::From,
-        b"to" => Word::To,
-        b"where" | b"on" | b"having" | b"group" | b"order" | b"set" | b"left" | b"inner"
-        | b"right" | b"cross" | b"for" | b"lock" | b"window" | b"returning" | b"using"
-        | b"except" | b"intersect" | b"procedure" => Word::Clause,
-        b"and" | b"between" | b"like" | b"div" | b"mod" | b"xor" | b"by" | b"return" | b"rlike"
-        | b"regexp" | b"do" | b"call" | b"interval" | b"kill" | b"query" | b"escape"
-        | b"default" | b"binary" | b"as" | b"exists" => Word::Expression,
+    packed
+}
+
+macro_rules! keywords {
+    ($($name:ident = $text:literal => $word:ident,)+) => {
+        $(const $name: u64 = pack($text);)+
+
+        /// Classify a word of up to eight letters: packed, in lower case.
+        #[inline]
+        fn short_word(packed: u64) -> Word {
+            match packed {
+                $($name => Word::$word,)+
+                _ => Word::Name,
+            }
+        }
+    };
+}
+
+keywords! {
+    SELECT = b"select" => Select,
+    UNION = b"union" => Union,
+    ALL = b"all" => All,
+    DISTINCT = b"distinct" => All,
+    OR = b"or" => Or,
+    IN = b"in" => In,
+    FIELD = b"field" => Field,
+    VALUES = b"values" => Values,
+    VALUE = b"value" => Values,
+    ROW = b"row" => Row,
+    CASE = b"case" => Case,
+    WHEN = b"when" => When,
+    THEN = b"then" => Then,
+    ELSE = b"else" => Else,
+    END = b"end" => End,
+    LIMIT = b"limit" => Limit,
+    OFFSET = b"offset" => Offset,
+    NULL = b"null" => Null,
+    TRUE = b"true" => Boolean,
+    FALSE = b"false" => Boolean,
+    IS = b"is" => Is,
+    NOT = b"not" => Not,
+    DATE = b"date" => Typed,
+    TIME = b"time" => Typed,
+    FROM = b"from" => From,
+    JOIN = b"join" => From,
+    INTO = b"into" => From,
+    UPDATE = b"update" => From,
+    TABLE = b"table" => From,
+    TO = b"to" => To,
+    WHERE = b"where" => Clause,
+    ON = b"on" => Clause,
+    HAVING = b"having" => Clause,
+    GROUP = b"group" => Clause,
+    ORDER = b"order" => Clause,
+    SET = b"set" => Clause,
+    LEFT = b"left" => Clause,
+    INNER = b"inner" => Clause,
+    RIGHT = b"right" => Clause,
+    CROSS = b"cross" => Clause,
+    FOR = b"for" => Clause,
+    LOCK = b"lock" => Clause,
+    WINDOW = b"window" => Clause,
+    USING = b"using" => Clause,
+    EXCEPT = b"except" => Clause,
+    AND = b"and" => Expression,
+    BETWEEN = b"between" => Expression,
+    LIKE = b"like" => Expression,
+    DIV = b"div" => Expression,
+    MOD = b"mod" => Expression,
+    XOR = b"xor" => Expression,
+    BY = b"by" => Expression,
+    RETURN = b"return" => Expression,
+    RLIKE = b"rlike" => Expression,
+    REGEXP = b"regexp" => Expression,
+    DO = b"do" => Expression,
+    CALL = b"call" => Expression,
+    INTERVAL = b"interval" => Expression,
+    KILL = b"kill" => Expression,
+    QUERY = b"query" => Expression,
+    ESCAPE = b"escape" => Expression,
+    DEFAULT = b"default" => Expression,
+    BINARY = b"binary" => Expression,
+    AS = b"as" => Expression,
+    EXISTS = b"exists" => Expression,
+}
+
+/// Classify a word of `size` bytes, whose first eight are `packed` in lower case.
+#[inline]
+pub(super) fn word(packed: u64, size: usize, text: &[u8]) -> Word {
+    match size {
+        2..=8 => short_word(packed),
+        9 => long_word(text),
         _ => Word::Name,
     }
+}
+
+fn long_word(text: &[u8]) -> Word {
+    let is = |word: &[u8]| text.eq_ignore_ascii_case(word);
+    if is(b"savepoint") {
+        Word::Savepoint
+    } else if is(b"timestamp") {
+        Word::Typed
+    } else if is(b"returning") || is(b"procedure") || is(b"intersect") {
+        Word::Clause
+    } else {
+        Word::Name
+    }
+}
+
+/// Up to eight bytes of a text, from `at` to `end`, as a number; ASCII letters in lower case.
+#[inline]
+pub(super) fn lower(text: &[u8], at: usize, end: usize) -> u64 {
+    let size = end - at;
+    let packed = match text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        Some(bytes) if size < 8 => u64::from_le_bytes(*bytes) & ((1 << (8 * size)) - 1),
+        Some(bytes) => u64::from_le_bytes(*bytes),
+        None => pack(&text[at..end]),
+    };
+    // All eight bytes at once: the upper bit of each says whether it is a letter from A to Z.
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let low = packed & (0x7f * EACH);
+    let from_a = low + (0x80 - b'A' as u64) * EACH;
+    let above_z = low + (0x7f - b'Z' as u64) * EACH;
+    let upper = from_a & !above_z & !packed & (0x80 * EACH);
+    packed | upper >> 2
 }
 
 /// What a statement does that begins with this word (in lower case), and whether a later word may tell
