@@ -51,6 +51,7 @@ impl BlockReader for Reader {
             ahead: Ahead::new(block, is_last),
             shaper: Shaper::default(),
             batch,
+            header: None,
         };
         pass.run()
     }
@@ -67,6 +68,8 @@ struct Pass<'a, 'b> {
     ahead: Ahead<'a>,
     shaper: Shaper,
     batch: &'b mut Batch<Record>,
+    /// A header is known to begin here.
+    header: Option<usize>,
 }
 
 /// Where a statement ends.
@@ -87,7 +90,7 @@ impl Pass<'_, '_> {
         // Where an unused event begins: its banner has to come again.
         let mut unused = 0;
         while at < self.block.len() {
-            if is_header(self.block, at) {
+            if self.header == Some(at) || is_header(self.block, at) {
                 match self.event(at, after_restart) {
                     Some(end) => at = end,
                     None => return self.give_back(unused),
@@ -184,7 +187,10 @@ impl Pass<'_, '_> {
         let start = head.statement;
         let end = match next_header(self.block, start, start) {
             Some(candidate) if candidate.has_banner() => return None,
-            Some(candidate) => candidate.start,
+            Some(candidate) => {
+                self.header = Some(candidate.header);
+                candidate.start
+            }
             None if self.is_last => return None,
             None => self.block.len(),
         };

@@ -1,5 +1,7 @@
 //! Blocks do not matter, and equal hashes are equal texts, whatever the bytes.
 
+use std::sync::LazyLock;
+
 use isukit_analyze::slow::fuzz::{in_blocks, slow, whole};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -81,6 +83,45 @@ fn events(choice: &[Vec<usize>]) -> Vec<u8> {
     log
 }
 
+fn corpus() -> Vec<Vec<u8>> {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/slow");
+    let files = std::fs::read_dir(dir).unwrap();
+    let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    paths.sort();
+    paths
+        .iter()
+        .map(|path| std::fs::read(path).unwrap())
+        .collect()
+}
+
+#[test]
+fn the_corpus_passes() {
+    let corpus = corpus();
+    assert!(corpus.len() > 20);
+    for data in corpus {
+        slow(&data);
+    }
+}
+
+/// Changes, removes, adds and doubles pieces.
+fn mutated(mut data: Vec<u8>, edits: &[(u8, usize, usize)]) -> Vec<u8> {
+    for (what, at, piece) in edits {
+        let at = at % (data.len() + 1);
+        let piece = PIECES[piece % PIECES.len()].as_bytes();
+        let end = data.len().min(at + piece.len());
+        match what % 4 {
+            0 => drop(data.splice(at..end, [])),
+            1 => drop(data.splice(at..end, piece.iter().copied())),
+            2 => drop(data.splice(at..at, piece.iter().copied())),
+            _ => {
+                let copy = data[at..data.len().min(at + 200)].to_vec();
+                drop(data.splice(at..at, copy));
+            }
+        }
+    }
+    data
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 2000,
@@ -100,6 +141,12 @@ proptest! {
         let log = events(&choice);
         prop_assert!(in_blocks(&log, &sizes) == whole(&log));
         slow(&[&[9], log.as_slice()].concat());
+    }
+
+    #[test]
+    fn mutated_logs(index in any::<usize>(), edits in vec((any::<u8>(), any::<usize>(), any::<usize>()), 1..8)) {
+        static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(corpus);
+        slow(&mutated(CORPUS[index % CORPUS.len()].clone(), &edits));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::super::quote::{
 };
 use super::super::request_id::request_id;
 use super::Read;
-use super::fold::Writer;
+use super::writer::{Token, Writer};
 
 /// Read a statement and write its canonical text; `escapes` says whether a backslash in a literal
 /// escapes what follows.
@@ -97,10 +97,19 @@ struct Lexer<'a, 'b> {
     code_comments: u32,
 }
 
-impl Lexer<'_, '_> {
+impl<'a> Lexer<'a, '_> {
     #[inline]
     fn byte(&self, at: usize) -> u8 {
         self.text.get(at).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    fn piece(&self, at: usize, end: usize) -> Token<'a> {
+        Token {
+            text: self.text,
+            at,
+            end,
+        }
     }
 
     /// Read the token at `at`. Returns where it ends.
@@ -145,7 +154,7 @@ impl Lexer<'_, '_> {
             Class::Slash if self.byte(at + 1) == b'*' => self.comment(at),
             Class::Star if self.byte(at + 1) == b'/' && self.code_comments > 0 => {
                 self.code_comments -= 1;
-                self.writer.symbol(b"*/");
+                self.writer.symbol(self.piece(at, at + 2));
                 at + 2
             }
             Class::Compare => {
@@ -207,7 +216,7 @@ impl Lexer<'_, '_> {
                 return self.quoted(quote);
             }
         }
-        self.writer.word(self.text, at, end);
+        self.writer.word(self.piece(at, end));
         end
     }
 
@@ -228,7 +237,7 @@ impl Lexer<'_, '_> {
         if self.writer.ends_dot() || (end < self.text.len() && is_word(self.text[end])) {
             let word = self.word_end(at);
             if word > end || (word > at && self.writer.ends_dot()) {
-                self.writer.name(&self.text[at..word]);
+                self.writer.name(self.piece(at, word));
                 return word;
             }
         }
@@ -264,7 +273,7 @@ impl Lexer<'_, '_> {
         self.read.sticks |= end < self.text.len() && is_word(self.text[end]);
         // With ANSI_QUOTES, where only a name can stand.
         if quote == b'"' && self.writer.wants_name() && end > at + 2 {
-            self.writer.quoted_name(&self.text[at + 1..end - 1], b'"');
+            self.writer.quoted_name(self.piece(at + 1, end - 1), b'"');
         } else {
             self.writer.literal(true);
         }
@@ -274,7 +283,7 @@ impl Lexer<'_, '_> {
     fn identifier(&mut self, at: usize) -> usize {
         match quoted_end(self.text, at + 1, b'`', false) {
             Some(end) => {
-                self.writer.quoted_name(&self.text[at + 1..end - 1], b'`');
+                self.writer.quoted_name(self.piece(at + 1, end - 1), b'`');
                 end
             }
             None => {
@@ -302,7 +311,7 @@ impl Lexer<'_, '_> {
             while self.byte(end).is_ascii_digit() {
                 end += 1;
             }
-            self.writer.symbol(&self.text[at..end]);
+            self.writer.symbol(self.piece(at, end));
             self.code_comments += 1;
             return end;
         }

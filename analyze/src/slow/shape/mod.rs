@@ -12,14 +12,16 @@
 
 mod fold;
 mod hash;
+mod keyword;
 mod lex;
 mod word;
+mod writer;
 
 use md5::{Digest, Md5};
 
 use super::Verb;
 use super::quote::Inside;
-use fold::Writer;
+use writer::Writer;
 
 /// What a statement's text says.
 #[derive(Debug, Clone, Copy)]

@@ -133,10 +133,10 @@ keywords! {
     EXISTS = b"exists" => Expression,
 }
 
-/// Classify a word of `size` bytes, whose first eight are `packed` in lower case.
+/// Classify a word, whose first eight bytes are `packed` in lower case.
 #[inline]
-pub(super) fn word(packed: u64, size: usize, text: &[u8]) -> Word {
-    match size {
+pub(super) fn word(packed: u64, text: &[u8]) -> Word {
+    match text.len() {
         2..=8 => short_word(packed),
         9 => long_word(text),
         _ => Word::Name,
