@@ -76,9 +76,10 @@ impl<'a> Marks<'a> {
 fn find(group: &[u8; GROUP], pair: [u8; 2]) -> (u64, bool) {
     let mut found = [0_u8; GROUP];
     let mut escape = 0;
-    for (found, byte) in found.iter_mut().zip(group) {
-        *found = u8::from(*byte == pair[0]) | u8::from(*byte == pair[1]);
-        escape |= u8::from(*byte == b'\\');
+    for at in 0..GROUP {
+        let byte = group[at];
+        found[at] = u8::from(byte == pair[0]) | u8::from(byte == pair[1]);
+        escape |= u8::from(byte == b'\\');
     }
     let mut bits = 0;
     let (eights, _) = found.as_chunks::<8>();

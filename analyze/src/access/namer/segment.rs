@@ -285,6 +285,9 @@ fn is_email(segment: &[u8]) -> bool {
 /// Hexadecimal hashes and random tokens: letters and digits that change places more often than in
 /// any word. Words change from small to capital letters, or from letters to digits, once or twice.
 fn is_token(text: &[u8]) -> bool {
+    if text.len() < 7 {
+        return false;
+    }
     let (mut classes, mut digits, mut letters, mut switches, mut last) = (0, 0, 0, 0_usize, 0);
     for byte in text {
         let kind = match class(*byte) {
