@@ -162,6 +162,10 @@ fn epoch(text: &[u8]) -> Option<At> {
             _ => None,
         })?;
     let whole = i64::try_from(whole).ok()?;
+    // `time:0.003` is a duration, whatever its label; nobody logged before 1973.
+    if whole < SECONDS / 1_000 && !behind.contains(&b'e') && !behind.contains(&b'E') {
+        return None;
+    }
     let digits = behind.get(1..).unwrap_or_default();
     if !digits.iter().all(u8::is_ascii_digit) {
         // Of `1.7951703966810002e+09` (Go) the leading digits say the second and its fraction.
@@ -233,6 +237,8 @@ mod tests {
         check("1795170396681000123", Some(second + 681_000));
         check("1.795170396681e+09", Some(second + 681_000));
         check("1.7e+99", None);
+        check("0.003", None);
+        check("12", None);
         check("29/Feb/2024:00:00:00 +0000", Some(1_709_164_800_000_000));
         check("1970-01-01T00:00:00Z", Some(0));
         check("1969-12-31T23:59:59Z", Some(-1_000_000));

@@ -93,6 +93,11 @@ fn parts(route: &str) -> Option<(&str, &str, &str)> {
     (is_method && path.split('/').count() <= SEGMENTS).then_some((method, path, query))
 }
 
+/// Whether a route has a segment that is a word.
+fn is_anchored(route: &str) -> bool {
+    parts(route).is_none_or(|(_, path, _)| segments(path).any(|segment| !segment.starts_with(':')))
+}
+
 fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty())
 }
@@ -124,16 +129,25 @@ impl Collapse {
     }
 
     /// Routes that were only refused, if they are many of a method and each has few requests.
+    ///
+    /// What scanners ask for at random fits where a whole path is made of values (`/:owner/:repo`), and
+    /// has no more to do with it than with any other route.
     fn crowd(&self, counts: &BTreeMap<&str, RouteCounts>, requests: u64) -> BTreeSet<String> {
+        let is_crowd = |counted: &RouteCounts| {
+            counted.refused == counted.count && counted.count.saturating_mul(CROWD_PART) < requests
+        };
         let mut groups: BTreeMap<String, RouteCounts> = BTreeMap::new();
         for (route, counted) in counts {
             let name = self.apply(route).unwrap_or_else(|| (*route).to_owned());
+            let name = match is_crowd(counted) && !is_anchored(&name) {
+                true => (*route).to_owned(),
+                false => name,
+            };
             groups.entry(name).or_default().merge(*counted);
         }
         let mut by_method: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (route, counted) in &groups {
-            if counted.refused == counted.count
-                && counted.count.saturating_mul(CROWD_PART) < requests
+            if is_crowd(counted)
                 && let Some((method, ..)) = parts(route)
             {
                 by_method.entry(method).or_default().push(route);
@@ -163,7 +177,7 @@ impl Collapse {
             name.push('/');
         }
         name.push_str(query);
-        if self.refused.contains(&name) {
+        if self.refused.contains(&name) || self.refused.contains(route) {
             name = format!("{method}{NOT_FOUND}");
         }
         (name != route).then_some(name)
@@ -307,10 +321,11 @@ fn fold_values(parent: &str, node: &mut Node, rules: &mut Rules, requests: u64) 
             };
             names.iter().map(count_of).sum()
         };
-        let looks = members.iter().map(|name| look(name)).sum::<f64>() / members.len() as f64;
+        let titles = members.iter().filter(|name| name.contains(['-', '_']));
+        let are_titles = titles.count() * 5 >= members.len() * 2;
         let name = match count(&values) > count(&members) {
             true => most_frequent(node, &values),
-            false if looks >= 0.4 => format!(":slug{extension}"),
+            false if are_titles => format!(":slug{extension}"),
             false => format!(":name{extension}"),
         };
         let all: Vec<_> = members.into_iter().chain(values).collect();
@@ -354,10 +369,21 @@ fn values_of(
         beside_values,
         requests,
     };
-    match siblings.are_values() {
-        true => alike.iter().map(|(name, _)| (*name).to_owned()).collect(),
-        false => Vec::new(),
+    if !siblings.are_values() {
+        return Vec::new();
     }
+    let number = alike.len() as f64;
+    let looks = alike.iter().map(|(name, _)| look(name)).sum::<f64>() / number;
+    let mean = alike.iter().map(|(_, node)| node.count).sum::<u64>() as f64 / number;
+    // A plain word among titles that far more ask for than for any title is a page of the program.
+    let is_page = |name: &str, node: &Node| {
+        looks >= 0.6 && look(name) == 0.0 && node.count as f64 > 5.0 * mean
+    };
+    alike
+        .iter()
+        .filter(|(name, node)| !is_page(name, node))
+        .map(|(name, _)| (*name).to_owned())
+        .collect()
 }
 
 /// Methods that at least a fifth of the nodes that answer know.
