@@ -226,6 +226,26 @@ pub fn advise(statement: &[u8], schema: Option<&Schema>) -> Advice {
     advisor.advice
 }
 
+/// Leave out what another candidate of the same table does as well: an index that begins with the
+/// same columns, and is longer or comes first. The order is kept.
+pub fn without_redundant(candidates: Vec<Candidate>) -> Vec<Candidate> {
+    let begins = |long: &Candidate, short: &Candidate| {
+        long.table == short.table && long.columns.starts_with(&short.columns)
+    };
+    let is_redundant = |place: usize| {
+        let own = &candidates[place];
+        let mut others = candidates.iter().enumerate();
+        others.any(|(at, other)| {
+            begins(other, own) && (other.columns.len() > own.columns.len() || at < place)
+        })
+    };
+    let redundant: Vec<bool> = (0..candidates.len()).map(is_redundant).collect();
+    let kept = candidates.into_iter().zip(redundant);
+    kept.filter(|(_, redundant)| !redundant)
+        .map(|it| it.0)
+        .collect()
+}
+
 /// The first statement of a text, if the grammar knows it.
 fn parse(statement: &[u8]) -> Option<Statement> {
     let is_small = |tokens: Vec<Token<'_>>| {

@@ -300,6 +300,22 @@ fn text_of_an_index() {
     assert_ne!(long.name(), other.name());
 }
 
+#[test]
+fn of_several_the_longest_is_enough() {
+    let candidate = |text: &str| {
+        let (table, columns) = text.split_once(' ').unwrap();
+        Candidate {
+            table: table.to_owned(),
+            columns: columns.split(' ').map(str::to_owned).collect(),
+            why: String::new(),
+            replaces: None,
+        }
+    };
+    let all = ["t a", "t a b", "u a", "t b", "t a b", "t a c"].map(candidate);
+    let kept = ["t a b", "u a", "t b", "t a c"].map(candidate);
+    assert_eq!(without_redundant(all.to_vec()), kept);
+}
+
 proptest! {
     #[test]
     fn nothing_panics(statement in prop::collection::vec(any::<u8>(), 0..120)) {
