@@ -149,7 +149,8 @@ impl Connection {
 struct Saved {
     head: Vec<Item>,
     is_whole: bool,
-    machine: SavedMachine,
+    /// None if it follows from the head.
+    machine: Option<SavedMachine>,
     open: Option<Item>,
     gap: Gap,
     requests: Option<(u64, u64)>,
@@ -157,10 +158,11 @@ struct Saved {
 
 impl From<Connection> for Saved {
     fn from(from: Connection) -> Self {
+        let has_more = from.is_whole || from.head.len() >= HEAD;
         Self {
             head: from.head,
             is_whole: from.is_whole,
-            machine: (&from.machine).into(),
+            machine: has_more.then(|| (&from.machine).into()),
             open: from.open,
             gap: from.gap,
             requests: from.requests,
@@ -171,10 +173,20 @@ impl From<Connection> for Saved {
 impl From<Saved> for Connection {
     fn from(mut saved: Saved) -> Self {
         saved.head.truncate(HEAD);
+        let machine = match saved.machine {
+            Some(machine) => machine.into(),
+            None => {
+                let mut machine = Machine::default();
+                for item in &saved.head {
+                    machine.push(*item, None::<&mut Nowhere>);
+                }
+                machine
+            }
+        };
         Self {
             head: saved.head,
             is_whole: saved.is_whole,
-            machine: saved.machine.into(),
+            machine,
             open: saved.open,
             gap: saved.gap,
             requests: saved.requests,

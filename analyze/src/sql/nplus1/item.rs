@@ -18,6 +18,7 @@ pub(super) enum Gap {
 
 /// One shape, some times in succession.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "Packed", into = "Packed")]
 pub(super) struct Item {
     pub(super) shape: u32,
     /// How often.
@@ -30,6 +31,38 @@ pub(super) struct Item {
     pub(super) gap: Gap,
     /// Whether it reads.
     pub(super) reads: bool,
+}
+
+/// As it is saved, thousands of times: shape, count, time, rows, and gap (0 to 2) with 4 if it reads.
+type Packed = (u32, u32, u64, u32, u8);
+
+impl From<Item> for Packed {
+    fn from(item: Item) -> Self {
+        let gap = match item.gap {
+            Gap::None => 0,
+            Gap::Break => 1,
+            Gap::Begin => 2,
+        };
+        let flags = gap | u8::from(item.reads) << 2;
+        (item.shape, item.count, item.ns, item.rows, flags)
+    }
+}
+
+impl From<Packed> for Item {
+    fn from((shape, count, ns, rows, flags): Packed) -> Self {
+        Self {
+            shape,
+            count,
+            ns,
+            rows,
+            gap: match flags & 3 {
+                1 => Gap::Break,
+                2 => Gap::Begin,
+                _ => Gap::None,
+            },
+            reads: flags & 4 != 0,
+        }
+    }
 }
 
 impl Item {
