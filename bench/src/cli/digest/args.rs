@@ -141,6 +141,11 @@ impl FormatArg {
         }
     }
 
+    /// Whether it is text.
+    pub(super) fn is_text(self) -> bool {
+        self == Self::Text
+    }
+
     /// Whether a person reads it from the top.
     pub(super) fn is_for_people(self) -> bool {
         matches!(self, Self::Text | Self::Markdown)

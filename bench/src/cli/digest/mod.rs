@@ -2,6 +2,7 @@
 
 mod args;
 mod follow;
+mod live;
 mod progress;
 
 use std::fs::File;
@@ -19,6 +20,7 @@ pub(super) use args::DigestArgs;
 use super::signals::on_signals;
 use super::{COULD_NOT, DONE, complain, print};
 use follow::Follower;
+use live::Live;
 use progress::ReadProgress;
 
 /// Groups of each sort in text and Markdown.
@@ -38,6 +40,8 @@ pub(super) fn main(args: &DigestArgs) -> Result<u8> {
     let mut code = DONE;
     let mut is_anything_read = false;
     let mut progress = ReadProgress::new(&args.files);
+    let is_live = args.follow && args.format.is_text() && output.is_none();
+    let mut live = Live::new(is_live, options.clone());
     for path in &args.files {
         let name = path.display().to_string();
         let source = match open(path, args.follow, &stop) {
@@ -48,7 +52,10 @@ pub(super) fn main(args: &DigestArgs) -> Result<u8> {
                 continue;
             }
         };
-        let mut watch = |digest: &Digest, bytes: u64| progress.show(path, bytes, digest);
+        let mut watch = |digest: &Digest, bytes: u64| match is_live {
+            true => live.show(digest),
+            false => progress.show(path, bytes, digest),
+        };
         let read = session.read(&name, source, &stop, &mut watch);
         progress.clear();
         match read {
