@@ -260,7 +260,11 @@ impl Tally {
         // leads to several loops (one for each branch) is not held against any of them.
         let covered = |evidence: Evidence| {
             let left = lists.saturating_sub(others);
-            let of = if left >= evidence.runs { left } else { lists };
+            // Some of the others' fits are chance; but what comes only behind another loop is, too.
+            let of = match left >= evidence.runs.div_ceil(2) {
+                true => left.max(evidence.runs),
+                false => lists,
+            };
             (evidence.runs as f64 / of.max(1) as f64).min(1.0).sqrt()
         };
         let exact = self.exact.share_of(self.runs) * covered(self.exact);
