@@ -5,5 +5,6 @@ pub mod coupling;
 pub mod indexes;
 mod limits;
 pub mod nplus1;
+pub mod plan;
 pub mod tables;
 mod token;
