@@ -6,5 +6,6 @@ pub mod indexes;
 mod limits;
 pub mod nplus1;
 pub mod plan;
+pub mod settings;
 pub mod tables;
 mod token;
