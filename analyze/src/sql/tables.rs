@@ -256,9 +256,7 @@ impl<'a> Reader<'a> {
             self.verb = Verb::Writes;
             self.skip(&["low_priority", "high_priority", "delayed", "ignore", "into"]);
             self.target();
-        } else if self.is("update") {
-            self.verb_here();
-        } else if self.is("delete") {
+        } else if self.is("update") || self.is("delete") {
             self.verb_here();
         } else if self.take(&["truncate"]) {
             self.verb = Verb::Writes;
@@ -402,10 +400,8 @@ impl<'a> Reader<'a> {
                         outer.expects = false;
                     }
                 }
-                Token::Sign(b')') => {
-                    if self.frames.len() > 1 {
-                        self.frames.pop();
-                    }
+                Token::Sign(b')') if self.frames.len() > 1 => {
+                    self.frames.pop();
                 }
                 Token::Sign(b',') => self.comma(frame),
                 // Another statement, or the end.

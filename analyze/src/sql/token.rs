@@ -114,9 +114,7 @@ fn string_end(rest: &[u8], at: usize, quote: u8) -> usize {
     let mut from = 1;
     while let Some(found) = memchr::memchr2(quote, b'\\', rest.get(from..).unwrap_or_default()) {
         let found = from + found;
-        if rest[found] == b'\\' {
-            from = found + 2;
-        } else if rest.get(found + 1) == Some(&quote) {
+        if rest[found] == b'\\' || rest.get(found + 1) == Some(&quote) {
             from = found + 2;
         } else {
             return at + found + 1;

@@ -206,9 +206,9 @@ fn brute_force(gram: &[f64], c: &[f64]) -> f64 {
             for row in 0..k {
                 if row != pivot && m[pivot][pivot].abs() > 1e-12 {
                     let factor = m[row][pivot] / m[pivot][pivot];
-                    for column in 0..=k {
-                        let value = m[pivot][column];
-                        m[row][column] -= factor * value;
+                    let from = m[pivot].clone();
+                    for (value, from) in m[row].iter_mut().zip(from) {
+                        *value -= factor * from;
                     }
                 }
             }
