@@ -53,6 +53,8 @@ struct Loop {
     sums: [Sum; BODY],
     /// Of `sums`, how many items they hold.
     items: u64,
+    /// Where in the body the next item is: `items` modulo its length.
+    place: usize,
     parents: Parents,
     /// Whether it was there when the head was full: `sums` and `items` then begin behind the head.
     spans: bool,
@@ -109,11 +111,12 @@ impl Machine {
                 rounds: item.count.into(),
             });
         }
-        for body in 2..=BODY {
+        let mut bodies = equals | self.stretches;
+        while bodies != 0 {
+            let body = (bodies.trailing_zeros() as usize).min(BODY);
+            bodies &= bodies - 1;
             if equals & (1 << body) == 0 {
-                if self.stretches & (1 << body) != 0 {
-                    self.end(body, sink.as_deref_mut());
-                }
+                self.end(body, sink.as_deref_mut());
                 continue;
             }
             self.equal[body] = (self.equal[body] + 1).min(body as u32);
@@ -135,6 +138,7 @@ impl Machine {
             body: [0; BODY],
             sums: [Sum::default(); BODY],
             items: 0,
+            place: 0,
             parents: self.ring.parents(first),
             spans: false,
         };
@@ -166,6 +170,7 @@ impl Machine {
         for open in self.loops.iter_mut().flatten() {
             open.spans = true;
             open.items = 0;
+            open.place = 0;
             open.sums = [Sum::default(); BODY];
         }
     }
@@ -232,24 +237,29 @@ impl Machine {
 impl Loop {
     #[inline]
     fn add(&mut self, body: usize, item: &Item) {
-        let place = (self.items % body as u64) as usize;
-        if let Some(sum) = self.sums.get_mut(place) {
+        if let Some(sum) = self.sums.get_mut(self.place) {
             sum.add(Sum {
                 statements: item.count.into(),
                 ns: item.ns,
             });
         }
+        self.place = if self.place + 1 >= body {
+            0
+        } else {
+            self.place + 1
+        };
         self.items = self.items.saturating_add(1);
     }
 
     /// Put `more`, which counts from where this ends, behind this.
     fn join(&mut self, body: usize, more: &Loop) {
         for (place, sum) in more.sums.iter().enumerate().take(body) {
-            let place = ((self.items % body as u64) as usize + place) % body;
+            let place = (self.place.min(body) + place) % body;
             if let Some(own) = self.sums.get_mut(place) {
                 own.add(*sum);
             }
         }
+        self.place = (self.place.min(body) + more.place.min(body)) % body;
         self.items = self.items.saturating_add(more.items);
     }
 
@@ -323,7 +333,8 @@ impl From<Saved> for Machine {
         for (places, loops) in places {
             for (body, open) in loops {
                 if (2..=BODY).contains(&body) {
-                    places[body] = Some(Box::new(open));
+                    let place = open.place.min(body - 1);
+                    places[body] = Some(Box::new(Loop { place, ..open }));
                 }
             }
         }
