@@ -1,8 +1,8 @@
 //! The combined format of nginx and Apache, the common one, and either with times behind it:
-//! `addr - user [time] "request" status bytes "referer" "agent" 0.123 0.120`.
+//! `addr - user [time] "request" status bytes "referer" "agent" 0.123 0.120`, or `rt=0.123 urt="0.120"` there.
 
 use super::Record;
-use super::labels::Field;
+use super::labels::{Field, Parent, meaning};
 use super::limits::LINE_BYTES;
 use super::line::{Escape, Line, State};
 use super::marks::Marks;
@@ -134,6 +134,7 @@ fn fields(
         match place {
             0 => {}
             1 if times == 0 => set(Field::Agent, open + 1, close),
+            _ if text[open - 1] == b'=' => labeled(&mut set, text, open, open + 1, close),
             _ => times += usize::from(time(&mut set, text, open + 1, close, times)),
         }
         let end = pairs.get(place + 1).map_or(text.len(), |next| next[0]);
@@ -158,8 +159,38 @@ fn times_of(
             continue;
         }
         let end = value_end(&text[..to], at);
+        // What begins with a letter has a label, or is of no use.
+        if text[at].is_ascii_lowercase() {
+            if let Some(len) = memchr::memchr(b'=', &text[at..end]) {
+                labeled(set, text, at + len + 1, at + len + 1, end);
+            }
+            at = end;
+            continue;
+        }
         *times += usize::from(time(set, text, at, end, *times));
         at = end;
+    }
+}
+
+/// Take the value `from..to` if the label whose `=` ends at `label` is known: `rt=0.123`, `urt="0.120"`.
+#[cold]
+fn labeled(
+    set: &mut impl FnMut(Field, usize, usize),
+    text: &[u8],
+    label: usize,
+    from: usize,
+    to: usize,
+) {
+    let front = &text[..label - 1];
+    let begin = memchr::memrchr2(b' ', b'"', front).map_or(0, |at| at + 1);
+    let known = meaning(Parent::Line, &front[begin..]);
+    if let (field, Unit::Seconds) = known
+        && matches!(
+            field,
+            Field::Total | Field::Upstream | Field::Cache | Field::RequestId | Field::Forwarded
+        )
+    {
+        set(field, from, to);
     }
 }
 

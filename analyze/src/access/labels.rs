@@ -160,10 +160,13 @@ fn plain_field(label: &[u8]) -> Field {
         | b"bytesout" | b"responsebytes" | b"byteswritten" | b"contentlength" => Field::Sent,
         b"reqsize" | b"requestlength" | b"bytesreceived" | b"bytesin" | b"requestsize"
         | b"bytesread" | b"requestbytes" => Field::Received,
-        b"reqtime" | b"requesttime" | b"duration" | b"latency" | b"taken" | b"timetaken"
-        | b"elapsed" | b"elapsedtime" | b"totaltime" | b"requestduration" | b"took" => Field::Total,
+        b"rt" | b"reqtime" | b"requesttime" | b"duration" | b"latency" | b"taken"
+        | b"timetaken" | b"elapsed" | b"elapsedtime" | b"totaltime" | b"requestduration"
+        | b"took" => Field::Total,
         b"latencyhuman" | b"durationhuman" => Field::TotalWithUnit,
-        b"apptime"
+        b"urt"
+        | b"ut"
+        | b"apptime"
         | b"upstreamresponsetime"
         | b"upstreamtime"
         | b"upstreamlatency"

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::words::is_reserved;
+use super::evidence::LEAST;
+use super::words::{is_habit, is_reserved};
 
 /// How deep words below a segment are looked for.
 const DEPTH: usize = 4;
@@ -81,6 +82,8 @@ impl Node {
 /// What most of some segments have below them.
 pub(super) struct Shared<'a> {
     below: BTreeSet<(usize, &'a str)>,
+    /// Several have something below, and each something else: what is there are values too.
+    differs: bool,
 }
 
 impl<'a> Shared<'a> {
@@ -93,17 +96,21 @@ impl<'a> Shared<'a> {
                 *seen.entry(segment).or_default() += 1;
             }
         }
-        let below = seen
+        let below: BTreeSet<_> = seen
             .into_iter()
             .filter(|(_, count)| *count >= 2 && count * 4 >= inner)
             .map(|(segment, _)| segment)
             .collect();
-        Self { below }
+        Self {
+            differs: inner >= LEAST && inner * 10 >= nodes.len() && words(&below) == 0,
+            below,
+        }
     }
 
     /// Whether a node has something of it below, or nothing at all.
     pub(super) fn fits(&self, node: &Node) -> bool {
         node.is_leaf()
+            || self.differs && node.children.keys().any(|segment| !is_reserved(segment))
             || node
                 .below()
                 .iter()
@@ -112,9 +119,13 @@ impl<'a> Shared<'a> {
 
     /// Words that say that the segments are of one kind: those that are nobody's habit.
     pub(super) fn words(&self) -> usize {
-        self.below
-            .iter()
-            .filter(|(_, segment)| !segment.starts_with(':') && !is_reserved(segment))
-            .count()
+        words(&self.below)
     }
+}
+
+fn words(below: &BTreeSet<(usize, &str)>) -> usize {
+    below
+        .iter()
+        .filter(|(_, segment)| !segment.starts_with(':') && !is_habit(segment))
+        .count()
 }

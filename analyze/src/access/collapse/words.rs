@@ -252,25 +252,21 @@ const NO_COLLECTIONS: &[&str] = &[
     "access",
     "process",
     "status",
-    "address",
-    "business",
-    "services",
 ];
 
-/// Whether a segment is a word that programs reserve.
-pub(super) fn is_reserved(segment: &str) -> bool {
+/// Whether a segment is a word that programs use everywhere, with an extension or without.
+pub(super) fn is_habit(segment: &str) -> bool {
     let is_word = |word: &str| {
         let lower = word.to_ascii_lowercase();
         RESERVED.binary_search(&lower.as_str()).is_ok()
     };
-    is_word(segment)
-        || segment.starts_with('.')
-        || segment.len() <= 1 && !segment.starts_with(':')
-        || is_word(
-            segment
-                .strip_suffix(extension_of(segment))
-                .unwrap_or(segment),
-        )
+    let stem = segment.strip_suffix(extension_of(segment));
+    is_word(segment) || stem.is_some_and(is_word)
+}
+
+/// Whether a segment is no value, wherever it stands.
+pub(super) fn is_reserved(segment: &str) -> bool {
+    segment.starts_with('.') || segment.len() <= 1 || is_habit(segment)
 }
 
 /// Whether an identifier is to be expected behind this segment.

@@ -4,7 +4,9 @@ use super::*;
 use crate::digest::{NO_TIME, UNKNOWN_AT};
 
 /// What a line tells: name, status, time and upstream time in microseconds; or why it is skipped.
-fn check(format: &str, line: &str, expected: Result<(&str, u16, Option<u64>, Option<u64>), &str>) {
+type Told<'a> = Result<(&'a str, u16, Option<u64>, Option<u64>), &'a str>;
+
+fn check(format: &str, line: &str, expected: Told<'_>) {
     let (records, skips) = read(format, line.as_bytes());
     let micros = |ns: u64| (ns != NO_TIME).then_some(ns / 1_000);
     let seen = match (records.as_slice(), skips.as_slice()) {
@@ -115,6 +117,10 @@ fn combined() {
     );
     check(
         r#""GET /a HTTP/1.1" 200 5 "-" "x" "1.2.3.4" "0.5" "0.4""#,
+        ok("GET /a", 200, Some(500_000), Some(400_000)),
+    );
+    check(
+        r#""GET /a HTTP/1.1" 200 5 "-" "x" "-" rt=0.5 uct="0.001" urt="0.1, 0.3" x="#,
         ok("GET /a", 200, Some(500_000), Some(400_000)),
     );
     check(
