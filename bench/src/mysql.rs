@@ -68,6 +68,8 @@ pub struct TableInfo {
 pub struct Answers {
     /// The server's version.
     pub version: String,
+    /// The database that the URL names; empty when it names none.
+    pub database: String,
     /// The rows of EXPLAIN of each question, or why there are none.
     pub plans: Vec<Result<Vec<TextRow>, String>>,
     /// `SHOW GLOBAL VARIABLES`.
@@ -78,8 +80,8 @@ pub struct Answers {
     pub tables: Vec<TableInfo>,
     /// The columns of their indexes, in the indexes' order.
     pub indexes: Vec<IndexColumn>,
-    /// Their columns: database, table, column.
-    pub columns: Vec<(String, String, String)>,
+    /// Their columns: database, table, column, type.
+    pub columns: Vec<[String; 4]>,
     /// What could not be asked, and why.
     pub missing: Vec<String>,
 }
@@ -110,7 +112,11 @@ pub fn ask(url: &str, questions: &[Question]) -> Result<Answers> {
     runtime.block_on(async {
         let deadline = Instant::now() + ASK;
         let mut conn = connect(url).await?;
-        let mut answers = Answers::default();
+        let database = conn.opts().db_name().unwrap_or_default().to_owned();
+        let mut answers = Answers {
+            database,
+            ..Answers::default()
+        };
         let asked = timeout_at(deadline, gather(&mut conn, questions, &mut answers)).await;
         if asked.is_err() {
             answers.missing.push(format!(
@@ -214,12 +220,11 @@ async fn gather_schema(conn: &mut Conn, answers: &mut Answers) {
         });
     }
     let names = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS \
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS \
          WHERE {OURS} ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"
     );
     for row in told(conn, &names, "the columns", answers).await {
-        let [database, table, column] = columns(row);
-        answers.columns.push((database, table, column));
+        answers.columns.push(columns(row));
     }
 }
 

@@ -25,10 +25,10 @@ pub use fold::{Bytes, Digest, Window};
 pub use group::{Group, Requests, Statements, Sum, What, Worst};
 pub use input::{Compression, Input, SNIFFED_BYTES};
 pub use report::{
-    CauseReport, DIGEST_SCHEMA, DigestFormat, DigestReport, Finding, GroupReport, IndexReport,
-    LoopReport, LoopStatement, NamedCost, Page, PairReport, ReportOptions, RequestsReport,
-    SampleReport, SectionReport, SideReport, SkipReport, Sort, SplitReport, StatementsReport,
-    StatusCount, TableReport,
+    CauseReport, DIGEST_SCHEMA, DatabaseReport, DigestFormat, DigestReport, Evidence, Finding,
+    GroupReport, IndexReport, LoopReport, LoopStatement, NamedCost, Page, PairReport, PlanReport,
+    ReportOptions, RequestsReport, SampleReport, SectionReport, SettingReport, SideReport,
+    SkipReport, Sort, SplitReport, StatementsReport, StatusCount, StepReport, TableReport,
 };
 pub use section::Section;
 pub use session::{Kind, ReadError, Session, Settings, Watch};

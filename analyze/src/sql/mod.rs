@@ -6,6 +6,7 @@ pub mod indexes;
 mod limits;
 pub mod nplus1;
 pub mod plan;
+pub mod select;
 pub mod settings;
 pub mod tables;
 mod token;

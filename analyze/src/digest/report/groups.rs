@@ -6,7 +6,7 @@ use md5::{Digest as _, Md5};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{IndexReport, ReportOptions, Sort};
+use super::{IndexReport, PlanReport, ReportOptions, Sort};
 use crate::access::{CacheStatus, agent};
 use crate::digest::group::{Group, Requests, Statements, What, verb_name};
 use crate::digest::tally::{Cost, Costs, Names, Tally};
@@ -145,6 +145,10 @@ pub struct StatementsReport {
     pub indexes: Vec<IndexReport>,
     /// What no index helps with, or not as they are written; of the dearest statements only.
     pub hints: Vec<String>,
+    /// How the dearest one is run, if a server was asked or the log tells.
+    pub plan: Option<PlanReport>,
+    /// Why the server gave no plan.
+    pub plan_error: Option<String>,
 }
 
 /// How many had a status.
@@ -347,6 +351,8 @@ fn statements_report(group: &Group, statements: &Statements) -> StatementsReport
         databases: tally(&statements.databases),
         indexes: Vec::new(),
         hints: Vec::new(),
+        plan: None,
+        plan_error: None,
     }
 }
 

@@ -3,6 +3,7 @@
 mod advice;
 mod causes;
 mod changes;
+mod database;
 mod findings;
 mod groups;
 mod loops;
@@ -16,6 +17,7 @@ use super::{Bytes, Digest, Names, Section, timestamp};
 use crate::access::Collapse;
 pub use advice::IndexReport;
 pub use causes::CauseReport;
+pub use database::{DatabaseReport, Evidence, PlanReport, SettingReport, StepReport};
 pub use findings::Finding;
 pub(super) use groups::id_of;
 pub use groups::{
@@ -143,6 +145,8 @@ pub struct DigestReport {
     pub used_together: Vec<PairReport>,
     /// How the database could be parted in two; none when there is no good way.
     pub split: Option<SplitReport>,
+    /// What a database said of itself; none unless one was asked.
+    pub database: Option<DatabaseReport>,
     /// Who asked, dearest first.
     pub agents: Vec<NamedCost>,
     /// From where.
@@ -161,6 +165,15 @@ const MOST_NAMED: usize = 10;
 impl Digest {
     /// What the digest says.
     pub fn report(&self, options: &ReportOptions) -> DigestReport {
+        self.report_with(options, None)
+    }
+
+    /// What the digest says, together with what a database said.
+    pub fn report_with(
+        &self,
+        options: &ReportOptions,
+        evidence: Option<&Evidence>,
+    ) -> DigestReport {
         let (requests, names, places) = self.with_routes();
         let mut sections = Vec::new();
         let mut groups = Vec::new();
@@ -173,7 +186,7 @@ impl Digest {
         }
         let nplus1 = loops::loops(self, loops::id_for(options.pt_compat));
         let (agents, clients, bots_share) = groups::who(&requests, &names, MOST_NAMED);
-        advice::advise_all(&mut groups, |_| None);
+        advice::advise_all(&mut groups, evidence);
         let findings = findings::findings(&groups, &nplus1, bots_share);
         let id = loops::id_for(options.pt_compat);
         let causes = causes::causes(self, &requests, &places, id);
@@ -197,6 +210,7 @@ impl Digest {
             tables: of_tables.tables,
             used_together: of_tables.used_together,
             split: of_tables.split,
+            database: evidence.map(DatabaseReport::of),
             agents,
             clients,
             bots_share,

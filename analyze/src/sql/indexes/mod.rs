@@ -247,7 +247,7 @@ pub fn without_redundant(candidates: Vec<Candidate>) -> Vec<Candidate> {
 }
 
 /// The first statement of a text, if the grammar knows it.
-fn parse(statement: &[u8]) -> Option<Statement> {
+pub(super) fn parse(statement: &[u8]) -> Option<Statement> {
     let is_small = |tokens: Vec<Token<'_>>| {
         let words = tokens
             .iter()

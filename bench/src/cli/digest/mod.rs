@@ -1,6 +1,7 @@
 //! `isukit digest`: logs -> groups -> what to fix next.
 
 mod args;
+mod database;
 mod follow;
 mod live;
 mod progress;
@@ -80,6 +81,16 @@ pub(super) fn main(args: &DigestArgs) -> Result<u8> {
         return Ok(COULD_NOT);
     }
     let mut report = digest.report(&options);
+    if let Some(url) = &args.mysql {
+        match database::ask(url, &report) {
+            Ok(evidence) => report = digest.report_with(&options, Some(&evidence)),
+            // What the log says is worth something by itself.
+            Err(error) => {
+                complain(&format!("isukit: {error:#}"));
+                code = COULD_NOT;
+            }
+        }
+    }
     if stop.load(Ordering::Relaxed) && !args.follow {
         report
             .notes

@@ -125,6 +125,9 @@ impl Maker<'_> {
             self.part("routes and their statements", groups, |pen| {
                 pen.causes(self.report)
             })?,
+            self.part("plans and settings", groups, |pen| {
+                pen.database(self.report)
+            })?,
             self.part("tables", groups, |pen| pen.tables(self.report))?,
         ];
         for section in &self.report.sections {

@@ -241,6 +241,62 @@ impl Pen<'_> {
         Ok(())
     }
 
+    /// What the server's plans and settings say.
+    pub(super) fn database(&mut self, report: &DigestReport) -> io::Result<()> {
+        let planned = report.groups.iter().filter_map(|group| {
+            let sql = group.sql.as_ref()?;
+            (sql.plan.is_some() || sql.plan_error.is_some()).then_some((group, sql))
+        });
+        let planned: Vec<_> = planned.take(self.groups).collect();
+        if !planned.is_empty() {
+            self.title("plans")?;
+        }
+        for (group, sql) in planned {
+            let mut said: Vec<String> = match (&sql.plan, &sql.plan_error) {
+                (Some(plan), _) if plan.problems.is_empty() => vec!["nothing wrong".to_owned()],
+                (Some(plan), _) => plan.problems.clone(),
+                (None, why) => vec![format!("no plan: {}", why.as_deref().unwrap_or_default())],
+            };
+            for index in &sql.indexes {
+                let saves = match (index.rows_before, index.rows_after) {
+                    (Some(before), Some(after)) => format!(
+                        " ({}; reads about {} rows instead of {})",
+                        index.why,
+                        ratio(after),
+                        ratio(before)
+                    ),
+                    _ => format!(" ({})", index.why),
+                };
+                said.push(format!("{}{saves}", index.ddl));
+            }
+            said.extend(sql.hints.iter().cloned());
+            let text = format!("{}: {}", shortened(&group.key, 70), said.join("; "));
+            self.paragraph(&format!("{:>2}  ", group.rank), &text)?;
+        }
+        let Some(database) = &report.database else {
+            return Ok(());
+        };
+        self.title(&format!("settings of the server, {}", database.version))?;
+        if database.settings.is_empty() {
+            self.paragraph("", "nothing worth a word")?;
+        }
+        for setting in &database.settings {
+            let risk = setting
+                .risk
+                .as_ref()
+                .map_or_else(String::new, |risk| format!("; risk: {risk}"));
+            let text = format!(
+                "{} = {}: {}, {}{risk}",
+                setting.name, setting.value, setting.advice, setting.why
+            );
+            self.paragraph("  ", &text)?;
+        }
+        for missing in &database.missing {
+            self.paragraph("! ", missing)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn who(&mut self, report: &DigestReport) -> io::Result<()> {
         if let Some(bots) = report.bots_share.filter(|share| *share >= 0.005) {
             let text = format!("bots take {} of the requests' time", percent(bots));

@@ -41,7 +41,9 @@ impl MariaDb {
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
             ])
-            .arg(format!("--datadir={}", data.display()));
+            .arg(format!("--datadir={}", data.display()))
+            // A server that starts clears its temporary folder, of other servers' tables too.
+            .arg(format!("--tmpdir={}", folder.path().display()));
         as_root(&mut install);
         let mut install = spawn(install, &log);
         let end = Instant::now() + PATIENCE;
@@ -120,6 +122,7 @@ fn start(folder: &Path, options: &[&str]) -> Option<(Child, u16)> {
             "--innodb-buffer-pool-size=64M",
         ])
         .arg(format!("--datadir={}", file("data")))
+        .arg(format!("--tmpdir={}", folder.display()))
         .arg(format!("--socket={}", file("socket")))
         .arg(format!("--pid-file={}", file("pid")))
         .arg(format!("--init-file={}", file("init.sql")))
