@@ -77,7 +77,8 @@ pub(super) fn begins_banner(text: &[u8]) -> bool {
 }
 
 fn is_banner_first(line: &[u8]) -> bool {
-    line.trim_ascii_end().ends_with(b"started with:")
+    !line.starts_with(b"#")
+        && line.trim_ascii_end().ends_with(b"started with:")
         && memmem::find(line, b", Version: ").is_some()
 }
 

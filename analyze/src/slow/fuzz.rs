@@ -130,9 +130,13 @@ pub fn slow(data: &[u8]) {
     };
     let all = whole(log);
     let size = usize::from(choice) * usize::from(choice) / 16 + 1;
+    let pieces = in_blocks(log, &[size]);
+    for (one, other) in all.events.iter().zip(&pieces.events) {
+        assert_eq!(one, other, "blocks of {size} bytes matter");
+    }
     assert!(
-        in_blocks(log, &[size]) == all,
-        "blocks of {size} bytes matter"
+        pieces == all,
+        "blocks of {size} bytes matter: {all:?} {pieces:?}"
     );
     let mut shapes = Vec::new();
     for event in &all.events {

@@ -48,13 +48,10 @@ pub(super) fn quoted_end(text: &[u8], from: usize, quote: u8, escapes: bool) -> 
             memchr(quote, rest)?
         };
         at += found;
-        if text[at] == b'\\' && quote != b'\\' {
-            at += 2;
-        } else if text.get(at + 1) == Some(&quote) {
-            at += 2;
-        } else {
+        if text[at] == quote && text.get(at + 1) != Some(&quote) {
             return Some(at + 1);
         }
+        at += 2;
     }
 }
 

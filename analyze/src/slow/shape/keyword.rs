@@ -131,11 +131,11 @@ impl Writer {
     fn clause(&mut self, token: Token<'_>, word: Word) {
         self.end_operand();
         // What stands behind the last SELECT of a UNION is not a part of it.
-        if word == Word::Limit || token.is(b"order") {
-            if let Some((frame, out)) = self.top() {
-                frame.end_union(out);
-                frame.union.before = NO_PIECE;
-            }
+        if (word == Word::Limit || token.is(b"order"))
+            && let Some((frame, out)) = self.top()
+        {
+            frame.end_union(out);
+            frame.union.before = NO_PIECE;
         }
         self.put_lower(token, Last::Word(word));
         self.begin_operand();

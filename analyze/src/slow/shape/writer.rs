@@ -297,10 +297,10 @@ impl Writer {
     }
 
     fn end_rows_of_frame(&mut self) {
-        if let Some((frame, _)) = self.top() {
-            if frame.list == List::Rows {
-                frame.list = List::None;
-            }
+        if let Some((frame, _)) = self.top()
+            && frame.list == List::Rows
+        {
+            frame.list = List::None;
         }
     }
 
@@ -425,22 +425,22 @@ impl Writer {
         }
         self.end_operand();
         self.end_union();
-        if let Some((frame, out)) = self.top() {
-            if frame.list == List::Elements {
-                frame.end_element(out);
-                if out.len() > frame.start {
-                    out.push(b'+');
-                }
+        if let Some((frame, out)) = self.top()
+            && frame.list == List::Elements
+        {
+            frame.end_element(out);
+            if out.len() > frame.start {
+                out.push(b'+');
             }
         }
         if self.frames.len() > 1 {
             self.frames.pop();
         }
         self.put_byte(b')', Last::Close);
-        if let Some((frame, out)) = self.top() {
-            if frame.list == List::Rows {
-                frame.end_element(out);
-            }
+        if let Some((frame, out)) = self.top()
+            && frame.list == List::Rows
+        {
+            frame.end_element(out);
         }
     }
 
