@@ -10,7 +10,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::frame::{banner_end, ends_statement, is_header};
+use super::frame::{banner_end, before_banners, ends_statement, is_header};
 use super::limits::{AHEAD_BYTES, REMEMBERED_HEADERS};
 use super::quote::{Step, is_word, line_end, next_step, open_end};
 
@@ -64,7 +64,8 @@ impl<'a> Ahead<'a> {
         }
     }
 
-    /// Judge the header at `header`, inside of something that `closer` closes and whose text begins at
+    /// Judge the event that seems to begin at `header` (its banner's or its header's first line), inside
+    /// of something that `closer` closes and whose text begins at
     /// `text`.
     pub(super) fn judge(&mut self, text: usize, closer: u8, header: usize) -> Verdict {
         let limit = header.saturating_add(AHEAD_BYTES);
@@ -99,6 +100,7 @@ impl<'a> Ahead<'a> {
             },
         });
         let reading = self.readings.len() - 1;
+        self.passed.insert((header, closer), reading);
         self.pass(header, close.unwrap_or(self.block.len()), closer, reading);
         reading
     }
@@ -176,16 +178,14 @@ impl<'a> Ahead<'a> {
     fn pass(&mut self, from: usize, to: usize, closer: u8, reading: usize) -> Option<usize> {
         let text = &self.block[..to];
         let mut at = from;
-        if is_header(self.block, from) && (from == 0 || self.block[from - 1] == b'\n') {
-            self.passed.insert((from, closer), reading);
-        }
         while let Some(found) = memchr::memmem::find(&text[at..], b"\n# ") {
             at += found + 1;
             if is_header(self.block, at) {
-                match self.passed.get(&(at, closer)) {
-                    Some(other) if *other != reading => return Some(*other),
-                    _ => self.passed.insert((at, closer), reading),
-                };
+                let start = before_banners(self.block, at, from);
+                let known = *self.passed.entry((start, closer)).or_insert(reading);
+                if known != reading {
+                    return Some(known);
+                }
             }
         }
         None

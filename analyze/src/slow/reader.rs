@@ -212,14 +212,14 @@ impl Pass<'_, '_> {
         let (mut outside, mut search) = (begin, begin);
         loop {
             let candidate =
-                next_header(self.block, search, begin).filter(|found| found.start <= limit);
+                next_header(self.block, search, outside).filter(|found| found.start <= limit);
             let Some(candidate) = candidate else {
                 return self.end_of_block(head, outside, limit);
             };
             let (state, text) = inside(self.block, outside, candidate.start);
             match state {
                 Inside::Open(closer) => {
-                    match self.ahead.judge(text, closer, candidate.header) {
+                    match self.ahead.judge(text, closer, candidate.start) {
                         Verdict::Real => return End::At(candidate.start),
                         Verdict::NeedMore => return End::NeedMore,
                         Verdict::Text(close) => {
