@@ -31,7 +31,8 @@ fn is_header_line(line: &[u8]) -> bool {
     line.starts_with(b"# ") && line.get(2).is_some_and(u8::is_ascii_uppercase)
 }
 
-fn is_query_time(line: &[u8]) -> bool {
+/// Whether a line tells how long a statement took: every header has one such line.
+pub(super) fn is_query_time(line: &[u8]) -> bool {
     line.starts_with(QUERY_TIME)
         && matches!(line.get(QUERY_TIME.len()), Some(b'0'..=b'9' | b'-' | b'.'))
 }

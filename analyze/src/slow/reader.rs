@@ -4,8 +4,8 @@ use crate::digest::{Batch, Reader as BlockReader, Skip, Span};
 
 use super::ahead::{Ahead, Verdict};
 use super::frame::{
-    Candidate, banner_end, before_banners, cut_header, ends_statement, is_header, last_header,
-    next_header,
+    Candidate, banner_end, before_banners, cut_header, ends_statement, is_header, is_query_time,
+    last_header, next_header,
 };
 use super::header::{self, Head};
 use super::limits::EVENT_BYTES;
@@ -296,7 +296,13 @@ impl Pass<'_, '_> {
 
     fn is_followed_by_timestamp(&self, header: usize) -> Option<bool> {
         let mut at = header;
+        let mut has_query_time = false;
         while self.block.get(at) == Some(&b'#') {
+            // No further than to the next header: what is asked for each of many must not take long.
+            if has_query_time && is_header(self.block, at) {
+                return Some(false);
+            }
+            has_query_time |= is_query_time(&self.block[at..]);
             at = line_end(self.block, at) + 1;
         }
         if at < self.block.len() {

@@ -432,10 +432,98 @@ fn looking_ahead_takes_no_quadratic_time() {
         .collect();
     let found = whole(mysql_log(&statements).as_bytes());
     assert!(!found.events.is_empty());
+    // Comments that look like headers, one behind the other.
+    let lines = "# Time: x\n# Query_time: 1\n".repeat(40_000);
+    let found = whole(mysql_log(&[(0, format!("SELECT 1\n{lines}+ 1"))]).as_bytes());
+    assert_eq!(found.events.len(), 1);
+    let found = whole(mysql_log(&[(0, format!("{lines}SELECT 1"))]).as_bytes());
+    assert_eq!(found.events.len(), 1);
     let fakes = (0, format!("SELECT '{}'", FAKE.repeat(3000)));
     let found = whole(mysql_log(&[fakes]).as_bytes());
     assert_eq!(found.events.len(), 1);
     let fakes = (0, format!("SELECT {}1", format!("'{FAKE}',").repeat(3000)));
     let found = whole(mysql_log(&[fakes]).as_bytes());
     assert_eq!(found.events.len(), 1);
+}
+
+#[test]
+fn shapes() {
+    fn check(statement: &str, expected: &str) {
+        assert_eq!(render(statement.as_bytes()), expected);
+    }
+    check("select  A.b , c/* x */from T", "select a.b, c from t");
+    check(
+        "SELECT a-1, -1, - 1, a - -1, a--1, a -- 1",
+        "select a - ?, ?, ?, a - ?, a - ?, a",
+    );
+    check(
+        "SELECT 1e5, 1.5E-3, .5, 1., t.1st, 2fa, 0xZZ, 1e5x",
+        "select ?, ?, ?, ?, t.1st, 2fa, 0xzz, 1e5x",
+    );
+    check(
+        "SELECT \\N, ?, _x, @a, @@b.c, @'x'",
+        "select ?, ?, _x, @a, @@b.c, @?",
+    );
+    check(
+        "SELECT \"a\" FROM \"T\" JOIN \"u\".\"v\"",
+        "select ? from t join u.v",
+    );
+    check("SELECT TRIM('x' FROM \"leak\")", "select trim(? from ?)");
+    check(
+        "select a in (1), a in (select 1), a in ((select 1), 2), a in ()",
+        "select a in(?+), a in(select ?), a in((select ?), ?+), a in()",
+    );
+    check("values row(1,2), row(3,4)", "values row(?, ?)");
+    check(
+        "a or a or b or b or b and c or b and c",
+        "a or b or b and c",
+    );
+    check("a = 1 or (b = 2 or b = 3) or (b = 4)", "a = ? or (b = ?)");
+    check(
+        "case a when 1 then 2 when 3 then 4 else case when 5 then 6 end end",
+        "case a when ? then ? else case when ? then ? end end",
+    );
+    check(
+        "select 1 union select 2 union all select 3",
+        "select ? /*repeat union*/ union all select ?",
+    );
+    check(
+        "(select 1) union (select 2) order by 1 limit 5",
+        "(select ?) /*repeat union*/ order by ? limit ?",
+    );
+    check(
+        "insert into t select 1 union all select 2 union all select 3",
+        "insert into t select ? /*repeat union all*/",
+    );
+    check(
+        "select is_null, null, x is null, x is not null, x is not true, ifnull(x, null)",
+        "select is_null, ?, x is null, x is not null, x is not true, ifnull(x, ?)",
+    );
+    check("savepoint s139_x1", "savepoint ?");
+    check("rollback to s139_x1", "rollback to ?");
+    check("release savepoint `a-b`", "release savepoint ?");
+    check(
+        "select 'it''s' 'x', n'y' from t where a='C:\\' or a='x'",
+        "select ?, ? from t where a = ?",
+    );
+    check(
+        "select `A` , `a b`, `1`, `select`",
+        "select a, `a b`, `1`, select",
+    );
+    check(
+        "select `a\u{1b}[31m`, b\\c",
+        "select `a\\x1b[31m`, b \\\\ c",
+    );
+    check("SELECT 1;", "select ?");
+    check("", "(no statement)");
+    check(
+        "# administrator command: Init DB",
+        "administrator command: Init DB",
+    );
+    check("USE `x`", "use ?");
+    assert_eq!(render(b"select \xff\xfe"), "select \\xff\\xfe");
+    assert_eq!(
+        isukit_analyze::slow::shape::id("select ?"),
+        "16219655761820A2"
+    );
 }

@@ -117,20 +117,27 @@ pub(super) fn hash_of(text: &[u8]) -> u64 {
     hash::hash(text)
 }
 
-/// UTF-8, with what is not as `\xff`; a backslash is doubled, so that different texts stay different.
+/// Text for people: what is no UTF-8 and control bytes as `\xff`. A backslash is doubled, so that
+/// different texts stay different.
 fn readable(text: &[u8]) -> String {
     let mut out = String::with_capacity(text.len());
     for chunk in text.utf8_chunks() {
-        if chunk.valid().contains('\\') {
-            out.push_str(&chunk.valid().replace('\\', "\\\\"));
-        } else {
-            out.push_str(chunk.valid());
+        for letter in chunk.valid().chars() {
+            match letter {
+                '\\' => out.push_str("\\\\"),
+                letter if letter.is_ascii_control() => escape(letter as u8, &mut out),
+                letter => out.push(letter),
+            }
         }
         for byte in chunk.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
+            escape(*byte, &mut out);
         }
     }
     out
+}
+
+fn escape(byte: u8, out: &mut String) {
+    out.push_str(&format!("\\x{byte:02x}"));
 }
 
 /// A shape's id: the last 16 digits of the upper-case MD5 of its text, as pt-query-digest writes ids
