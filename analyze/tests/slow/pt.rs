@@ -1,10 +1,13 @@
 //! Our fingerprints and ids beside those of the installed pt-query-digest.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use isukit_analyze::digest::{Batch, Reader as _};
 use isukit_analyze::slow::fuzz::whole;
 use isukit_analyze::slow::pt::{fingerprint, id, id_of};
+use isukit_analyze::slow::{Reader, ShapeStyle};
 
 use crate::hostile::{LITERALS, SHAPES};
 use crate::logs::data;
@@ -224,7 +227,7 @@ fn ids_are_those_of_its_report() {
     let report: serde_json::Value = serde_json::from_str(&text).unwrap();
     let classes = report["classes"].as_array().unwrap();
     assert!(classes.len() > 80);
-    let ours: std::collections::BTreeSet<String> = whole(&data("mysql9-slow.log"))
+    let ours: BTreeSet<String> = whole(&data("mysql9-slow.log"))
         .events
         .iter()
         .map(|event| id_of(&event.statement))
@@ -275,4 +278,19 @@ fn rows() {
         "select a from t order by a, b limit ?",
     );
     assert_eq!(id("administrator command: Ping").len(), 32);
+}
+
+#[test]
+fn records_group_as_fingerprints_do() {
+    let log = data("mysql9-slow.log");
+    let mut batch = Batch::default();
+    let reader = Reader::new(ShapeStyle::PtCompat);
+    assert_eq!(reader.parse(&log, true, &mut batch), log.len());
+    let mut prints = BTreeMap::new();
+    for record in &batch.records {
+        let print = fingerprint(record.statement.of(&log, &batch.side));
+        assert_eq!(*prints.entry(record.shape).or_insert(print.clone()), print);
+    }
+    let different: BTreeSet<&String> = prints.values().collect();
+    assert_eq!(different.len(), prints.len());
 }
