@@ -170,7 +170,9 @@ impl Digest {
         };
         let database = self.state.database.as_deref();
         if let What::Statements(statements) = &mut group.what {
-            statements.lock_ns.record(record.lock_ns, weight);
+            if record.lock_ns != NO_TIME {
+                statements.lock_ns.record(record.lock_ns, weight);
+            }
             statements.rows_sent.record(record.rows_sent, weight);
             statements
                 .rows_examined

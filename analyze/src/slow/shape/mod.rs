@@ -14,6 +14,7 @@ mod fold;
 mod hash;
 mod keyword;
 mod lex;
+mod memo;
 mod word;
 mod writer;
 
@@ -21,6 +22,7 @@ use md5::{Digest, Md5};
 
 use super::Verb;
 use super::quote::Inside;
+use memo::Memo;
 use writer::Writer;
 
 /// What a statement's text says.
@@ -39,6 +41,7 @@ pub(super) struct Shape {
 #[derive(Debug, Default)]
 pub(super) struct Shaper {
     writer: Writer,
+    memo: Memo,
 }
 
 const ADMIN: &[u8] = b"# administrator command: ";
@@ -55,13 +58,21 @@ impl Shaper {
                 end: Inside::LineComment,
             };
         }
+        let key = self.memo.key(statement);
+        if let Some(known) = key.and_then(|key| self.memo.get(key)) {
+            return known;
+        }
         let read = self.write(statement);
-        Shape {
+        let shape = Shape {
             hash: hash::hash(self.writer.text()),
             verb: self.writer.verb(),
             request_id: read.request_id,
             end: read.end,
+        };
+        if let Some(key) = key {
+            self.memo.keep(key, shape);
         }
+        shape
     }
 
     /// Write the canonical text. Where backslashes as escapes leave a literal open, or make a word stick
