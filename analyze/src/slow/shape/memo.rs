@@ -144,9 +144,19 @@ fn digits_end(text: &[u8], at: usize) -> usize {
 #[inline]
 fn is_plain_number(text: &[u8], at: usize, end: usize) -> bool {
     let is_part = |byte: u8| is_word(byte) || matches!(byte, b'.' | b'@');
-    let before = at.checked_sub(1).map(|before| text[before]);
     let behind = text.get(end).copied();
-    !before.is_some_and(is_part) && !behind.is_some_and(is_part)
+    if behind.is_some_and(is_part) {
+        return false;
+    }
+    // A name goes on behind a dot, whatever white space there is.
+    let mut before = text[..at].iter().rev();
+    match before.next() {
+        Some(byte) if *byte <= b' ' => {
+            let byte = before.find(|byte| **byte > b' ');
+            byte.is_none_or(|byte| !matches!(byte, b'.' | b'@'))
+        }
+        byte => byte.is_none_or(|byte| !is_part(*byte)),
+    }
 }
 
 #[cfg(test)]
