@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::group::Group;
 use super::report::id_of;
 use super::{Digest, Section};
+use crate::access::Collapse;
 
 /// Name and version of the comparison's JSON form.
 pub const DIFF_SCHEMA: &str = "isukit.diff/1";
@@ -103,7 +104,9 @@ pub struct DiffReport {
     /// `per_second`: times are divided by the time from the first to the last, as the logs differ in
     /// length; `total`: they are not.
     pub basis: &'static str,
-    /// The sorts of groups.
+    /// What to know about the comparison.
+    pub notes: Vec<String>,
+    /// The sorts of groups that both have.
     pub wholes: Vec<Whole>,
     /// How many standard errors a difference must have to be called one.
     pub z_limit: f64,
@@ -113,13 +116,33 @@ pub struct DiffReport {
 
 /// Compare two digests: `a` is before, `b` after.
 pub fn diff(a: &Digest, b: &Digest) -> DiffReport {
+    // Which paths are one route is found out from both: new names of files are no new routes.
+    let learned = Collapse::learn(a.requests.routes().chain(b.requests.routes()));
+    let [a_routes, b_routes] = [a, b].map(|digest| {
+        let (mut routes, mut names) = (digest.requests.clone(), digest.names.clone());
+        routes.rename(|route| learned.apply(route), &mut names);
+        routes
+    });
+    let mut notes = Vec::new();
     let pairs = [
         ("statement", &a.statements, &b.statements),
-        ("route", &a.requests, &b.requests),
+        ("route", &a_routes, &b_routes),
     ];
     let pairs: Vec<_> = pairs
         .into_iter()
-        .filter(|(_, a, b)| a.records + b.records > 0)
+        .filter(|(kind, a, b)| {
+            let (what, log) = match *kind {
+                "statement" => ("statements", "slow log"),
+                _ => ("routes", "access log"),
+            };
+            match (a.records, b.records) {
+                (0, 0) => return false,
+                (0, _) => notes.push(format!("no {log} before: {what} are not compared")),
+                (_, 0) => notes.push(format!("no {log} after: {what} are not compared")),
+                _ => {}
+            }
+            a.records > 0 && b.records > 0
+        })
         .collect();
     let compared: usize = pairs
         .iter()
@@ -150,6 +173,7 @@ pub fn diff(a: &Digest, b: &Digest) -> DiffReport {
     DiffReport {
         schema: DIFF_SCHEMA,
         basis: if is_per_second { "per_second" } else { "total" },
+        notes,
         wholes: pairs.iter().map(|(kind, a, b)| whole(kind, a, b)).collect(),
         z_limit,
         groups,

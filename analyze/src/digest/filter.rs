@@ -8,6 +8,7 @@ use cel::{Context, Env, Program, Value};
 use isukit_proto::nearest;
 use thiserror::Error;
 
+use super::fold::has_failed;
 use super::group::verb_name;
 use super::{Batch, NO_TIME, Span, UNKNOWN_AT, timestamp};
 use crate::slow::Flags;
@@ -26,7 +27,7 @@ pub enum FilterError {
         cause: String,
     },
     /// It names something that records do not have.
-    #[error("in `{expression}`: there is no `{name}`{hint}; names are {}", NAMES.join(", "))]
+    #[error("in `{expression}`: there is no `{name}`{hint}; names are {} (at is text, as in 2026-11-20T10:00:00Z; time, upstream and lock are seconds)", NAMES.join(", "))]
     Name {
         /// The filter.
         expression: String,
@@ -140,12 +141,19 @@ impl Filter {
         self.program.execute(&context)
     }
 
-    fn holds(&self, value: impl Fn(&str) -> Value) -> bool {
-        // What cannot be said of a record, such as the status of a statement, does not hold.
-        matches!(self.evaluate(value), Ok(Value::Bool(true)))
+    /// Whether it holds, or why that cannot be said.
+    fn holds(&self, value: impl Fn(&str) -> Value) -> Result<bool, String> {
+        match self.evaluate(value) {
+            Ok(Value::Bool(holds)) => Ok(holds),
+            Ok(other) => Err(format!("it gives {:?}, not true or false", other.type_of())),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     /// Whether a statement is wanted that ran in `database`.
+    ///
+    /// # Errors
+    /// Why that cannot be said: something is compared that this record does not have.
     pub fn wants_statement(
         &self,
         block: &[u8],
@@ -153,7 +161,7 @@ impl Filter {
         record: &slow::Record,
         at_us: i64,
         database: Option<&str>,
-    ) -> bool {
+    ) -> Result<bool, String> {
         let text = |span: Span| text_value(span.of(block, &batch.side));
         self.holds(|name| match name {
             "at" => at_value(at_us),
@@ -178,13 +186,16 @@ impl Filter {
     }
 
     /// Whether a request is wanted.
+    ///
+    /// # Errors
+    /// Why that cannot be said: something is compared that this record does not have.
     pub fn wants_request(
         &self,
         block: &[u8],
         batch: &Batch<access::Record>,
         record: &access::Record,
         at_us: i64,
-    ) -> bool {
+    ) -> Result<bool, String> {
         let text = |span: Span| text_value(span.of(block, &batch.side));
         self.holds(|name| match name {
             "at" => at_value(at_us),
@@ -192,7 +203,7 @@ impl Filter {
             "cache" => Value::from(record.cache.name()),
             "client" | "host" => text(record.client),
             "error" => text(record.error),
-            "failed" => Value::Bool(record.status >= 500 || !record.error.is_empty()),
+            "failed" => Value::Bool(has_failed(record)),
             "method" => text(record.method),
             "path" => text(record.path),
             "query" => text(record.query),
@@ -258,7 +269,7 @@ mod tests {
             let filter = Filter::new(expression).unwrap();
             let batch = Batch::default();
             let seen = filter.wants_request(&line, &batch, &record, 0);
-            assert_eq!(seen, wanted, "{expression}");
+            assert_eq!(seen.unwrap_or(false), wanted, "{expression}");
         };
         check("status >= 500 && path.startsWith(\"/api\")", true);
         check("status < 500", false);
@@ -272,6 +283,21 @@ mod tests {
         check("upstream > 0.1", false);
         check("rows_examined > 5", false);
         check("db == null", true);
+    }
+
+    #[test]
+    fn what_cannot_be_judged_says_why() {
+        let (line, record) = request();
+        for expression in [
+            "time > 'x'",
+            "status / 0 > 1",
+            "rows_examined > 5",
+            "status",
+        ] {
+            let filter = Filter::new(expression).unwrap();
+            let seen = filter.wants_request(&line, &Batch::default(), &record, 0);
+            assert!(seen.is_err(), "{expression}: {seen:?}");
+        }
     }
 
     #[test]

@@ -33,6 +33,16 @@ impl Window {
     }
 }
 
+/// No request takes longer, in nanoseconds: thirty days. A time beyond is a fault of the log.
+const LONGEST_NS: u64 = 30 * 86_400 * 1_000_000_000;
+
+/// Whether a request failed: the server said so, nobody waited for the reply (nginx's 499), or one of our
+/// own has an error.
+#[inline]
+pub(super) fn has_failed(record: &access::Record) -> bool {
+    record.status >= 499 || !record.error.is_empty()
+}
+
 /// How many bytes were met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Bytes {
@@ -61,6 +71,12 @@ pub struct Digest {
     pub filtered: u64,
     /// Records whose duration was negative and wrapped, so that it counts as nothing.
     pub wrapped: u64,
+    /// Records whose duration no server would wait for: it counts as unknown, or as nothing.
+    pub absurd: u64,
+    /// Records that a filter could not be held against.
+    pub unjudged: u64,
+    /// Why not, of the first of them.
+    pub unjudged_why: Option<String>,
     /// Requests of which only the upstream's time is known.
     pub upstream_only: u64,
     /// User agents and clients.
@@ -125,6 +141,15 @@ impl Digest {
         self.state.at_us.unwrap_or(UNKNOWN_AT)
     }
 
+    /// Count what a filter cannot be held against: it is left out.
+    pub(super) fn judged(&mut self, wants: Result<bool, String>) -> bool {
+        wants.unwrap_or_else(|why| {
+            self.unjudged += 1;
+            self.unjudged_why.get_or_insert(why);
+            false
+        })
+    }
+
     /// The current database, if a record said so.
     pub(super) fn database(&self) -> Option<&str> {
         self.state.database.as_deref()
@@ -152,21 +177,24 @@ impl Digest {
         };
         let group = &mut section.groups[at as usize];
         let weight = u64::from(record.weight.max(1));
+        let is_absurd = record.query_ns > LONGEST_NS;
+        self.absurd += u64::from(is_absurd);
+        let query_ns = if is_absurd { 0 } else { record.query_ns };
         let failed = record.flags.has(Flags::FAILED);
         self.wrapped += u64::from(record.flags.has(Flags::WRAPPED_TIME));
         section.count += weight;
         section.records += 1;
         section.errors += u64::from(failed) * weight;
-        section.times.record(record.query_ns, weight);
+        section.times.record(query_ns, weight);
         group.count += weight;
         group.records += 1;
         group.errors += u64::from(failed) * weight;
-        group.times.record(record.query_ns, weight);
+        group.times.record(query_ns, weight);
         group.bytes.record(record.bytes_sent, weight);
         group.seen(at_us);
         let cost = Cost {
             count: weight,
-            ns: record.query_ns.saturating_mul(weight),
+            ns: query_ns.saturating_mul(weight),
         };
         let database = self.state.database.as_deref();
         if let What::Statements(statements) = &mut group.what {
@@ -203,11 +231,11 @@ impl Digest {
             connection: record.connection,
             shape: at,
             kind: self.roles.get(at as usize).copied().unwrap_or(Kind::Skip),
-            query_ns: record.query_ns,
+            query_ns,
             rows_sent: record.rows_sent,
             request,
         });
-        keep_worst(group, record.query_ns, at_us, statement, || {
+        keep_worst(group, query_ns, at_us, statement, || {
             let plan = String::from_utf8_lossy(text(record.explain)).into_owned();
             (plan, database.map(str::to_owned))
         });
@@ -251,14 +279,12 @@ impl Digest {
             let id = request_hash(text(record.request_id));
             self.request_ids.route(id, at);
         }
-        let failed = record.status >= 500 || !record.error.is_empty();
+        let failed = has_failed(record);
+        let is_timed = record.time_ns != NO_TIME && record.time_ns <= LONGEST_NS;
+        self.absurd += u64::from(record.time_ns != NO_TIME && record.time_ns > LONGEST_NS);
         let cost = Cost {
             count: 1,
-            ns: if record.time_ns == NO_TIME {
-                0
-            } else {
-                record.time_ns
-            },
+            ns: if is_timed { record.time_ns } else { 0 },
         };
         section.count += 1;
         section.records += 1;
@@ -266,7 +292,7 @@ impl Digest {
         group.count += 1;
         group.records += 1;
         group.errors += u64::from(failed);
-        if record.time_ns != NO_TIME {
+        if is_timed {
             section.times.record(record.time_ns, 1);
             group.times.record(record.time_ns, 1);
         }
@@ -325,6 +351,11 @@ impl Digest {
         self.filtered += later.filtered;
         self.wrapped += later.wrapped;
         self.upstream_only += later.upstream_only;
+        self.absurd += later.absurd;
+        self.unjudged += later.unjudged;
+        if self.unjudged_why.is_none() {
+            self.unjudged_why.clone_from(&later.unjudged_why);
+        }
         if later.state.database.is_some() {
             self.state.database.clone_from(&later.state.database);
         }

@@ -132,6 +132,10 @@ fn hint(as_kind: &Option<String>, fits: &[(String, String)]) -> String {
     }
 }
 
+/// How often room is made for more routes. Paths that have nothing in common leave none, and would be
+/// looked at again and again.
+const MOST_LEARNED: usize = 3;
+
 /// Sees the digest now and then, with the number of bytes that were folded.
 pub type Watch<'a> = &'a mut (dyn FnMut(&Digest, u64) + Send);
 
@@ -331,7 +335,9 @@ impl Fold<slow::Record> for SlowFold<'_, '_> {
             let at_us = digest.advance(block, batch, record);
             let is_wanted = is_within(settings.window, at_us)
                 && settings.filter.as_ref().is_none_or(|filter| {
-                    filter.wants_statement(block, batch, record, at_us, digest.database())
+                    let database = digest.database();
+                    let wants = filter.wants_statement(block, batch, record, at_us, database);
+                    digest.judged(wants)
                 });
             if !is_wanted {
                 digest.filtered += 1;
@@ -369,7 +375,7 @@ impl AccessFold<'_, '_> {
         let mut name = Vec::new();
         self.reader.name(record, block, &batch.side, &mut name);
         let mut name = String::from_utf8_lossy(&name).into_owned();
-        if self.session.digest.requests.is_full() {
+        if self.session.digest.requests.is_full() && self.session.learned.len() < MOST_LEARNED {
             self.session.learn_routes();
         }
         for learned in &self.session.learned {
@@ -392,10 +398,9 @@ impl Fold<access::Record> for AccessFold<'_, '_> {
             } = &mut *self.session;
             let at_us = digest.at_request(record);
             let is_wanted = is_within(settings.window, at_us)
-                && settings
-                    .filter
-                    .as_ref()
-                    .is_none_or(|filter| filter.wants_request(block, batch, record, at_us));
+                && settings.filter.as_ref().is_none_or(|filter| {
+                    digest.judged(filter.wants_request(block, batch, record, at_us))
+                });
             if !is_wanted {
                 digest.filtered += 1;
                 continue;

@@ -86,10 +86,14 @@ impl Table {
 }
 
 /// Text from outside with control characters replaced, so that no terminal escape and no line
-/// break comes through.
+/// break comes through, nor anything that turns the direction of writing.
 pub fn printable(text: &str) -> String {
+    let is_harmful = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| if is_harmful(c) { '\u{fffd}' } else { c })
         .collect()
 }
 

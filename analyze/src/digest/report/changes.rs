@@ -20,6 +20,9 @@ impl DiffReport {
         for whole in &self.wholes {
             writeln!(out, "{}", self.whole_line(whole))?;
         }
+        for note in &self.notes {
+            writeln!(out, "! {note}")?;
+        }
         let shown: Vec<_> = self
             .groups
             .iter()
@@ -30,7 +33,7 @@ impl DiffReport {
             writeln!(out, "\nNothing changed by more than noise.")?;
         } else {
             writeln!(out)?;
-            draw_to_width(&self.table(&shown), style, page.width, out)?;
+            draw_to_width(&self.table(&shown, page.width), style, page.width, out)?;
         }
         let same = self.groups.len()
             - self
@@ -69,7 +72,9 @@ impl DiffReport {
         line
     }
 
-    fn table(&self, groups: &[&GroupChange]) -> WideTable {
+    fn table(&self, groups: &[&GroupChange], width: usize) -> WideTable {
+        // A narrow line has no room for what the two means tell as well.
+        let is_wide = width >= 96;
         let right = |name: &'static str| (name, Align::Right);
         let mut table = WideTable::new(
             vec![
@@ -78,8 +83,10 @@ impl DiffReport {
                 right("count"),
                 right("mean before"),
                 right("after"),
-                right("ratio"),
-            ],
+            ]
+            .into_iter()
+            .chain(is_wide.then_some(right("ratio")))
+            .collect(),
             "group",
         );
         for group in groups {
@@ -87,6 +94,9 @@ impl DiffReport {
                 0 => "-".to_owned(),
                 _ => format_ns(mean_s * 1e9),
             };
+            let ratio = group
+                .mean_ratio
+                .map_or_else(|| "-".to_owned(), |r| format!("{r:.2}x"));
             table.row(
                 vec![
                     change_name(group).to_owned(),
@@ -98,10 +108,10 @@ impl DiffReport {
                     ),
                     mean(group.a.count, group.a.mean_s),
                     mean(group.b.count, group.b.mean_s),
-                    group
-                        .mean_ratio
-                        .map_or_else(|| "-".to_owned(), |r| format!("{r:.2}x")),
-                ],
+                ]
+                .into_iter()
+                .chain(is_wide.then_some(ratio))
+                .collect(),
                 &group.key,
             );
         }

@@ -192,7 +192,9 @@ fn savings(sql: &mut StatementsReport, plan: &Plan, text: &str, count: u64) {
             })
         };
         let names = plan.steps.iter().map(|step| step.table.as_str());
-        let called = names.clone().find(|name| name.eq_ignore_ascii_case(&index.table));
+        let called = names
+            .clone()
+            .find(|name| name.eq_ignore_ascii_case(&index.table));
         let called = called.or_else(|| names.clone().find(|name| is_alias(name)));
         let saving = called.and_then(|name| plan.saving(name, Some(matching.max(1.0))));
         index.rows_before = saving.map(|(before, _)| before);

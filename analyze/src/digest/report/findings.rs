@@ -5,16 +5,16 @@
 
 use serde::Serialize;
 
-use super::IndexReport;
-use super::groups::{GroupReport, StatementsReport};
+use super::groups::{GroupReport, RequestsReport, StatementsReport};
 use super::loops::LoopReport;
+use super::{CauseReport, IndexReport};
 use crate::units::{format_bytes, format_count, format_ns};
 
 /// Something to fix.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
     /// Which rule found it: `full_scan`, `n_plus_one`, `locks`, `tmp_on_disk`, `large_result`, `frequent`,
-    /// `slow_statement`, `errors`, `slow_route`, `delivery`, `static_by_app`, `cache_misses`, `bots`.
+    /// `slow_statement`, `errors`, `given_up`, `slow_route`, `delivery`, `static_by_app`, `cache_misses`, `bots`.
     pub rule: &'static str,
     /// The group's sort: `statement` or `route`.
     pub kind: &'static str,
@@ -22,8 +22,8 @@ pub struct Finding {
     pub id: Option<String>,
     /// Share of the time of its sort that it concerns, 0 to 1.
     pub share: f64,
-    /// Share of that time that a fix may save, 0 to 1: an estimate.
-    pub gain: f64,
+    /// Share of that time that a fix may save, 0 to 1: an estimate; none where nothing can be said.
+    pub gain: Option<f64>,
     /// What stands out.
     pub what: String,
     /// What to do about it.
@@ -36,6 +36,22 @@ const MOST: usize = 20;
 /// Less than this share of the time is not worth a word.
 const SMALLEST_GAIN: f64 = 0.005;
 
+/// What takes time for no reason that the log shows comes behind what could save this part of it.
+const UNEXPLAINED: f64 = 0.3;
+
+/// Routes of which nothing is known but that they take time.
+const MOST_UNEXPLAINED: usize = 2;
+
+/// Causes that are less sure are not told here.
+const SURE: f64 = 0.7;
+
+impl Finding {
+    /// What it is ranked by.
+    fn weight(&self) -> f64 {
+        self.gain.unwrap_or(self.share * UNEXPLAINED)
+    }
+}
+
 /// So many rows for each one that is sent or written mean that an index is missing.
 const MANY_ROWS: f64 = 30.0;
 
@@ -46,25 +62,34 @@ const FEW_ROWS: f64 = 200.0;
 pub(super) fn findings(
     groups: &[GroupReport],
     loops: &[LoopReport],
+    causes: &[CauseReport],
     bots_share: Option<f64>,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
     for group in groups.iter().filter(|group| group.share >= SMALLEST_GAIN) {
         match (&group.sql, &group.http) {
             (Some(sql), _) => found.extend(of_statement(group, sql)),
-            (_, Some(_)) => found.extend(of_route(group)),
+            (_, Some(http)) => found.extend(of_route(group, http, causes)),
             _ => {}
         }
     }
     share_indexes(&mut found, groups);
-    found.extend(loops.iter().map(of_loop));
+    found.extend(loops.iter().map(|it| of_loop(it, causes)));
     found.extend(bots_share.filter(|share| *share >= 0.2).map(of_bots));
-    found.retain(|finding| finding.gain >= SMALLEST_GAIN);
+    let unexplained = groups.iter().filter(|group| {
+        let is_known = found.iter().any(|it| it.id.as_ref() == Some(&group.id));
+        group.http.is_some() && !is_known && group.share >= 0.05 && group.timed > 0
+    });
+    let unexplained: Vec<_> = unexplained.take(MOST_UNEXPLAINED).collect();
+    found.extend(
+        unexplained
+            .into_iter()
+            .map(|group| of_slow_route(group, causes)),
+    );
+    found.retain(|finding| finding.weight() >= SMALLEST_GAIN);
     found.sort_by(|left, right| {
-        right
-            .gain
-            .total_cmp(&left.gain)
-            .then_with(|| left.what.cmp(&right.what))
+        let weights = right.weight().total_cmp(&left.weight());
+        weights.then_with(|| left.what.cmp(&right.what))
     });
     keep_best(&mut found);
     found.truncate(MOST);
@@ -109,17 +134,15 @@ fn share_indexes(found: &mut Vec<Finding>, groups: &[GroupReport]) {
     for (index, mut members) in clusters {
         if members.len() > 1 {
             let count = members.len();
-            let [share, gain] = [0, 1].map(|which| {
-                let parts = members.iter().map(|it| [it.share, it.gain][which]);
-                parts.sum::<f64>()
-            });
+            let share = members.iter().map(|it| it.share).sum();
+            let gain = members.iter().filter_map(|it| it.gain).sum();
             let mut first = members.swap_remove(0);
             first.what = format!(
                 "{count} statements on {} read far more rows than they give; the first: {}",
                 index.table, first.what
             );
             first.fix = format!("{} serves all {count}", index.ddl);
-            (first.share, first.gain) = (share, gain);
+            (first.share, first.gain) = (share, Some(gain));
             members = vec![first];
         }
         found.append(&mut members);
@@ -149,9 +172,17 @@ fn finding(
         kind: group.kind,
         id: Some(group.id.clone()),
         share: group.share,
-        gain: group.share * (1.0 - left_over.clamp(0.0, 1.0)),
+        gain: Some(group.share * (1.0 - left_over.clamp(0.0, 1.0))),
         what,
         fix,
+    }
+}
+
+/// A finding of which nobody can say what it saves.
+fn open_finding(rule: &'static str, group: &GroupReport, what: String, fix: String) -> Finding {
+    Finding {
+        gain: None,
+        ..finding(rule, group, 0.0, what, fix)
     }
 }
 
@@ -193,7 +224,9 @@ fn of_statement(group: &GroupReport, sql: &StatementsReport) -> Vec<Finding> {
     let returned = (sql.rows_sent + sql.rows_affected) as f64 / count;
     let name = short(&group.key);
     let mut found = Vec::new();
-    if examined >= FEW_ROWS && sql.rows_examined_per_row >= MANY_ROWS {
+    // MySQL does not log how many rows an INSERT wrote.
+    let is_told = sql.rows_sent + sql.rows_affected > 0 || sql.verb == "read";
+    if examined >= FEW_ROWS && sql.rows_examined_per_row >= MANY_ROWS && is_told {
         // A statement costs something however few rows it reads.
         let left_over = (returned * 3.0 + 20.0) / examined;
         found.push(finding(
@@ -272,10 +305,9 @@ fn no_flaw(group: &GroupReport, name: &str) -> Finding {
             "look at its plan: --mysql URL explains it",
         ),
     };
-    finding(
+    open_finding(
         rule,
         group,
-        0.5,
         format!(
             "{name} runs {}, {} each",
             times(group.count),
@@ -292,22 +324,36 @@ fn rows(value: f64) -> String {
     }
 }
 
-fn of_loop(it: &LoopReport) -> Finding {
+/// Routes that cause a statement, as far as is known: ` (GET /api/dashboard, ...)`.
+fn routes_of(key: &str, causes: &[CauseReport]) -> String {
+    let known = causes
+        .iter()
+        .filter(|it| it.statement == key && it.confidence >= SURE && it.share_of_statement >= 0.1);
+    let routes: Vec<&str> = known.map(|it| it.route.as_str()).collect();
+    match routes.as_slice() {
+        [] => String::new(),
+        [one] => format!(" (in {one})"),
+        [one, other] => format!(" (in {one} and {other})"),
+        [one, other, more @ ..] => format!(" (in {one}, {other} and {} more)", more.len()),
+    }
+}
+
+fn of_loop(it: &LoopReport, causes: &[CauseReport]) -> Finding {
     let dearest = it.children.first();
     let child = dearest.map_or_else(String::new, |child| short(&child.key));
-    let others = match it.children.len() {
-        0 | 1 => String::new(),
-        more => format!(" (and {} more)", more - 1),
+    let (children, run) = match it.children.len() {
+        0 | 1 => (child, "runs"),
+        several => (format!("{several} statements (the dearest {child})"), "run"),
     };
+    let routes = dearest.map_or_else(String::new, |child| routes_of(&child.key, causes));
     Finding {
         rule: "n_plus_one",
         kind: "statement",
         id: dearest.map(|child| child.id.clone()),
         share: it.share,
-        gain: it.share * (1.0 - 1.0 / it.mean_length.max(1.0)),
+        gain: Some(it.share * (1.0 - 1.0 / it.mean_length.max(1.0))),
         what: format!(
-            "N+1: {child}{others} runs {}, {} after each {}",
-            times(it.statements),
+            "N+1: {children} {run} {} times after each {}{routes}",
             rows(it.mean_length),
             short(&it.parent.key)
         ),
@@ -321,7 +367,7 @@ fn of_bots(share: f64) -> Finding {
         kind: "route",
         id: None,
         share,
-        gain: share * 0.8,
+        gain: Some(share * 0.8),
         what: format!("bots take {:.0}% of the requests' time", share * 100.0),
         fix: "answer them from a cache, slow them down (limit_req), or turn them away (robots.txt)"
             .to_owned(),
@@ -334,10 +380,7 @@ const STATIC: [&str; 16] = [
     ".woff2", ".ttf", ".map", ".mp4", ".wasm",
 ];
 
-fn of_route(group: &GroupReport) -> Vec<Finding> {
-    let Some(http) = &group.http else {
-        return Vec::new();
-    };
+fn of_route(group: &GroupReport, http: &RequestsReport, causes: &[CauseReport]) -> Vec<Finding> {
     let name = short(&group.key);
     let mut found = Vec::new();
     let count = group.count.max(1) as f64;
@@ -353,6 +396,23 @@ fn of_route(group: &GroupReport) -> Vec<Finding> {
                 format_count(group.count)
             ),
             "read the app's log for these: time spent on failures is lost twice".to_owned(),
+        ));
+    }
+    let status = |status: u16| {
+        let found = http.statuses.iter().find(|it| it.status == status);
+        found.map_or(0, |it| it.count)
+    };
+    let given_up = status(499) as f64 / count;
+    if given_up >= 0.05 {
+        found.push(open_finding(
+            "given_up",
+            group,
+            format!(
+                "the client gave up on {:.0}% of {} requests for {name} (499)",
+                given_up * 100.0,
+                format_count(group.count)
+            ),
+            what_it_waits_for(group, causes),
         ));
     }
     let is_static = STATIC.iter().any(|end| group.key.ends_with(end));
@@ -397,24 +457,38 @@ fn of_route(group: &GroupReport) -> Vec<Finding> {
                 .to_owned(),
         ));
     }
-    if found.is_empty() && group.share >= 0.05 {
-        let is_timed = group.timed > 0;
-        let p95 = group
-            .percentiles
-            .get("p95_s")
-            .and_then(serde_json::Value::as_f64);
-        let how = match (is_timed, p95) {
-            (false, _) => format!("{name} is asked for {}", times(group.count)),
-            (true, Some(p95)) => format!(
-                "{name} takes {} on average, p95 {}, {}",
-                time(group.mean_s),
-                time(p95),
-                times(group.count)
-            ),
-            (true, None) => format!("{name} takes {} on average", time(group.mean_s)),
-        };
-        let fix = "find out what it waits for: give digest the slow log too, to see its statements";
-        found.push(finding("slow_route", group, 0.5, how, fix.to_owned()));
-    }
     found
+}
+
+/// A route of which the log shows only that it takes time.
+fn of_slow_route(group: &GroupReport, causes: &[CauseReport]) -> Finding {
+    let p95 = group
+        .percentiles
+        .get("p95_s")
+        .and_then(serde_json::Value::as_f64);
+    let p95 = p95.map_or_else(String::new, |p95| format!(", p95 {}", time(p95)));
+    let what = format!(
+        "{} takes {} on average{p95}, {}",
+        short(&group.key),
+        time(group.mean_s),
+        times(group.count)
+    );
+    open_finding("slow_route", group, what, what_it_waits_for(group, causes))
+}
+
+/// What a route's time is spent on, as far as is known.
+fn what_it_waits_for(group: &GroupReport, causes: &[CauseReport]) -> String {
+    let caused: Vec<String> = causes
+        .iter()
+        .filter(|it| it.route_id == group.id && it.confidence >= SURE)
+        .take(2)
+        .map(|it| format!("{} x {}", rows(it.per_request), short(&it.statement)))
+        .collect();
+    match (caused.is_empty(), causes.is_empty()) {
+        (false, _) => format!("most of its SQL is {}", caused.join(", ")),
+        (true, false) => "look into the app, and at what it waits for".to_owned(),
+        (true, true) => {
+            "give digest the slow log too, to see which statements it waits for".to_owned()
+        }
+    }
 }

@@ -113,7 +113,7 @@ pub struct StatementsReport {
     pub rows_examined: u64,
     /// Most rows looked at by one.
     pub rows_examined_max: u64,
-    /// Rows looked at for each row sent or written.
+    /// Rows looked at for each row sent or written, or for each statement where there are fewer rows.
     pub rows_examined_per_row: f64,
     /// Rows written, all together.
     pub rows_affected: u64,
@@ -246,6 +246,11 @@ fn compare(left: &Group, right: &Group, sort: Sort, is_timed: bool) -> Ordering 
         .then_with(|| left.name.cmp(&right.name))
 }
 
+/// The key of a percentile, 0 to 100: `p99.9_s`.
+pub(super) fn percentile_key(p: f64) -> String {
+    format!("p{p}_s")
+}
+
 fn group_report(
     kind: &'static str,
     group: &Group,
@@ -260,7 +265,7 @@ fn group_report(
     };
     let percentiles = options.percentiles.iter().map(|p| {
         let value = seconds(times.quantile_ns(p / 100.0));
-        (format!("p{p}_s"), json!(value))
+        (percentile_key(*p), json!(value))
     });
     let at = |at_us: i64| (at_us != UNKNOWN_AT).then(|| timestamp(at_us));
     let (sql, http) = match &group.what {
@@ -335,7 +340,8 @@ fn statements_report(group: &Group, statements: &Statements) -> StatementsReport
         rows_sent_max: statements.rows_sent.max,
         rows_examined: statements.rows_examined.total,
         rows_examined_max: statements.rows_examined.max,
-        rows_examined_per_row: statements.rows_examined.total as f64 / rows.max(1) as f64,
+        rows_examined_per_row: statements.rows_examined.total as f64
+            / rows.max(group.count).max(1) as f64,
         rows_affected: statements.rows_affected.total,
         lock_s: seconds(statements.lock_ns.total),
         lock_share: share(statements.lock_ns.total as f64, total as f64),

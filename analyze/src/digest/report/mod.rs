@@ -131,6 +131,9 @@ pub struct DigestReport {
     pub bytes: Bytes,
     /// What to fix, what may save most first.
     pub findings: Vec<Finding>,
+    /// The keys of the percentiles that were asked for.
+    #[serde(skip)]
+    pub percentiles: Vec<String>,
     /// The sorts of groups.
     pub sections: Vec<SectionReport>,
     /// The groups, ranked within their sort.
@@ -187,9 +190,9 @@ impl Digest {
         let nplus1 = loops::loops(self, loops::id_for(options.pt_compat));
         let (agents, clients, bots_share) = groups::who(&requests, &names, MOST_NAMED);
         advice::advise_all(&mut groups, evidence);
-        let findings = findings::findings(&groups, &nplus1, bots_share);
         let id = loops::id_for(options.pt_compat);
         let causes = causes::causes(self, &requests, &places, id);
+        let findings = findings::findings(&groups, &nplus1, &causes, bots_share);
         let of_tables = tables::of_section(&self.statements);
         groups.retain(|group| group.rank <= options.limit);
         DigestReport {
@@ -203,6 +206,11 @@ impl Digest {
             filtered: self.filtered,
             bytes: self.bytes,
             findings,
+            percentiles: options
+                .percentiles
+                .iter()
+                .map(|p| groups::percentile_key(*p))
+                .collect(),
             sections,
             groups,
             nplus1,
@@ -254,6 +262,24 @@ impl Digest {
                 "{} statements have a negative time that wrapped around (the clock was set back): \
                  they count as 0 s",
                 self.wrapped
+            ));
+        }
+        if self.absurd > 0 {
+            notes.push(format!(
+                "{} entries have a time of more than 30 days, which counts as none",
+                self.absurd
+            ));
+        }
+        if let Some(why) = &self.unjudged_why {
+            notes.push(format!(
+                "--where could not be held against {} entries, which are left out: {why}",
+                self.unjudged
+            ));
+        }
+        if self.events() == 0 && self.filtered > 0 {
+            notes.push(format!(
+                "none of {} entries is left by --where, --since and --until",
+                self.filtered
             ));
         }
         let requests = &self.requests;

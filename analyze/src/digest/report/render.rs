@@ -58,11 +58,6 @@ impl DigestReport {
             .delimiter(separator)
             .quote_style(style)
             .from_writer(out);
-        let percentiles = self
-            .groups
-            .first()
-            .map(|group| group.percentiles.keys().cloned().collect::<Vec<_>>())
-            .unwrap_or_default();
         let before = [
             "rank", "kind", "id", "count", "total_s", "share", "mean_s", "min_s",
         ];
@@ -81,11 +76,13 @@ impl DigestReport {
         let header = before
             .iter()
             .copied()
-            .chain(percentiles.iter().map(String::as_str))
+            .chain(self.percentiles.iter().map(String::as_str))
             .chain(behind);
         writer.write_record(header).map_err(csv_error)?;
         for group in &self.groups {
-            writer.write_record(values(group)).map_err(csv_error)?;
+            writer
+                .write_record(values(group, separator))
+                .map_err(csv_error)?;
         }
         writer.flush()
     }
@@ -98,8 +95,18 @@ fn csv_error(error: csv::Error) -> io::Error {
     }
 }
 
+/// The key without tabs and line breaks, so that tab-separated values need no quotes. A spreadsheet takes
+/// what begins so for a formula, whoever wrote it: an apostrophe makes it text.
+fn key(group: &GroupReport, separator: u8) -> String {
+    let key = crate::report::printable(&group.key);
+    match key.starts_with(['=', '+', '-', '@']) && separator == b',' {
+        true => format!("'{key}"),
+        false => key,
+    }
+}
+
 /// The values of a line, in the order of the header.
-fn values(group: &GroupReport) -> Vec<String> {
+fn values(group: &GroupReport, separator: u8) -> Vec<String> {
     let mut values = vec![
         group.rank.to_string(),
         group.kind.to_owned(),
@@ -123,8 +130,7 @@ fn values(group: &GroupReport) -> Vec<String> {
         or_empty(group.http.as_ref().map(|http| http.upstream_s.to_string())),
         or_empty(group.first_at.clone()),
         or_empty(group.last_at.clone()),
-        // No tab and no line break comes through, so that tab-separated values need no quotes.
-        crate::report::printable(&group.key),
+        key(group, separator),
     ]);
     values
 }

@@ -99,7 +99,7 @@ pub(super) fn of_section(section: &Section) -> TablesReport {
             .iter()
             .filter_map(|at| Some(known.get(*at)?.0.name.clone()))
             .collect(),
-        crossing_share: split.crossing_share,
+        crossing_share: split.crossing_share.abs(),
     });
     TablesReport {
         tables: by_table

@@ -11,6 +11,9 @@ use crate::report::TableStyle;
 use sections::Pen;
 pub(super) use wide::{WideTable, draw_to_width, percent};
 
+/// What to fix first: more than a few things are no beginning.
+const FINDINGS: usize = 4;
+
 /// A table of fewer rows is none.
 const FEWEST_ROWS: usize = 3;
 
@@ -63,10 +66,13 @@ pub(super) fn render(report: &DigestReport, page: Page, out: &mut dyn Write) -> 
     for part in shown {
         out.write_all(&part.text)?;
     }
-    if !left_out.is_empty() {
-        writeln!(out, "\nmore with --all: {}", left_out.join(", "))?;
+    if left_out.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let text = format!("more with --all: {}", left_out.join(", "));
+    let more = maker.part("", 0, |pen| pen.paragraph("", &text))?;
+    writeln!(out)?;
+    out.write_all(&more.text)
 }
 
 /// Makes parts.
@@ -93,12 +99,27 @@ impl Maker<'_> {
         Ok(Part { name, text })
     }
 
-    /// What comes first.
-    fn top(&self) -> io::Result<Part> {
+    /// What comes first, with so many things to fix.
+    fn top(&self, findings: usize) -> io::Result<Part> {
         self.part("", 0, |pen| {
             pen.heading(self.report)?;
-            pen.findings(self.report)
+            pen.findings(self.report, findings)
         })
+    }
+
+    /// What comes first, with as many things to fix as leave room for a table.
+    fn top_within(&self, height: usize) -> io::Result<Part> {
+        // An empty line, what else there is, and the shell's prompt are below.
+        let room = height.saturating_sub(4);
+        for findings in (2..=FINDINGS).rev() {
+            let top = self.top(findings)?;
+            // Two things to fix are worth more than a table.
+            let table = if findings > 2 { AROUND + FEWEST_ROWS } else { 0 };
+            if top.lines() + table <= room {
+                return Ok(top);
+            }
+        }
+        self.top(1)
     }
 
     /// The tables of groups.
@@ -140,7 +161,7 @@ impl Maker<'_> {
     }
 
     fn all(&self, groups: usize) -> io::Result<Vec<Part>> {
-        let mut parts = vec![self.top()?];
+        let mut parts = vec![self.top(FINDINGS)?];
         parts.extend(self.tables(groups)?);
         parts.extend(self.details(groups)?);
         Ok(parts)
@@ -148,9 +169,9 @@ impl Maker<'_> {
 
     /// What fits `height` lines, and the names of what does not. What comes first is always there.
     fn fitting(&self, groups: usize, height: usize) -> io::Result<(Vec<Part>, Vec<&'static str>)> {
-        let mut shown = vec![self.top()?];
+        let mut shown = vec![self.top_within(height)?];
         // The last two lines say what else there is, one more is for the shell's prompt.
-        let mut room = height.saturating_sub(shown[0].lines() + 3);
+        let mut room = height.saturating_sub(shown[0].lines() + 4);
         let tables = self.report.sections.len().max(1);
         let rows = (room / tables).saturating_sub(AROUND).max(FEWEST_ROWS);
         let mut left_out = Vec::new();

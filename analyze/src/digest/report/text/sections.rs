@@ -3,15 +3,15 @@
 use std::io::{self, Write};
 
 use super::wide::{WideTable, draw_to_width, percent, shortened, wrapped};
-use crate::digest::report::{DigestReport, GroupReport, SectionReport};
+use crate::digest::report::{DigestReport, GroupReport, RequestsReport, SectionReport};
 use crate::report::{Align, TableStyle, printable};
 use crate::units::{format_bytes, format_count, format_ns};
 
+/// Lines of this width have room for all columns.
+const WIDE: usize = 96;
+
 /// Columns of a statement as it stood in the log.
 const SAMPLE: usize = 600;
-
-/// What to fix first: more than a few things are no beginning.
-const SHOWN_FINDINGS: usize = 4;
 
 /// Writes the parts of a report, each by itself.
 pub(super) struct Pen<'a> {
@@ -61,17 +61,39 @@ impl Pen<'_> {
         Ok(())
     }
 
-    pub(super) fn findings(&mut self, report: &DigestReport) -> io::Result<()> {
+    pub(super) fn findings(&mut self, report: &DigestReport, most: usize) -> io::Result<()> {
         if report.findings.is_empty() {
             return Ok(());
         }
-        self.title("fix first (share of the time that it may save)")?;
-        for finding in report.findings.iter().take(SHOWN_FINDINGS) {
-            let gain = finding.gain * 100.0;
+        let has_open = report
+            .findings
+            .iter()
+            .take(most)
+            .any(|it| it.gain.is_none());
+        self.title(match has_open {
+            false => "fix first (share of the time that it may save)",
+            true => "fix first (share of the time that it may save; in brackets: that it takes)",
+        })?;
+        for finding in report.findings.iter().take(most) {
+            let mut gain = match finding.gain {
+                Some(gain) => format!("{:.0}%", gain * 100.0),
+                None => format!("({:.0}%)", finding.share * 100.0),
+            };
+            // Shares of different times do not compare.
+            if report.sections.len() > 1 {
+                let of = if finding.kind == "statement" {
+                    "SQL"
+                } else {
+                    "HTTP"
+                };
+                gain = format!("{gain:>5} {of:<4}");
+            }
             let text = format!("{}: {}", finding.what, finding.fix);
             match self.style {
-                TableStyle::Text => self.paragraph(&format!("{gain:>3.0}%  "), &text)?,
-                TableStyle::Markdown => self.paragraph("", &format!("**{gain:.0}%** {text}"))?,
+                TableStyle::Text => self.paragraph(&format!("{gain:>5}  "), &text)?,
+                TableStyle::Markdown => {
+                    self.paragraph("", &format!("**{}** {text}", gain.trim()))?
+                }
             }
         }
         Ok(())
@@ -93,7 +115,7 @@ impl Pen<'_> {
             _ => "routes",
         };
         self.title(&format!("{name}, {} of {}", shown.len(), section.groups))?;
-        let table = group_table(shown, section);
+        let table = group_table(shown, section, self.width);
         draw_to_width(&table, self.style, self.width, self.out)
     }
 
@@ -215,7 +237,10 @@ impl Pen<'_> {
             let Some(sample) = &group.sample else {
                 continue;
             };
-            let mut about = format!("{} {}", group.id, format_ns(sample.time_s * 1e9));
+            let mut about = group.id.clone();
+            if section.is_timed {
+                about += &format!(" {}", format_ns(sample.time_s * 1e9));
+            }
             if let Some(at) = &sample.at {
                 about += &format!(" at {at}");
             }
@@ -332,13 +357,15 @@ impl Pen<'_> {
 
 fn heading_of(report: &DigestReport, section: &SectionReport) -> String {
     let (what, groups) = match section.kind {
-        "statement" => ("statements", "shapes"),
-        _ => ("requests", "routes"),
+        "statement" => (" statement", " shape"),
+        _ => (" request", " route"),
     };
     let mut line = format!(
-        "{} {what} of {} {groups}",
+        "{}{} of {}{}",
         format_count(section.count),
-        format_count(section.groups as u64)
+        plural(section.count, what),
+        format_count(section.groups as u64),
+        plural(section.groups as u64, groups)
     );
     if let (Some(span), Some(first)) = (section.span_s, &section.first_at) {
         let start = first.get(..19).unwrap_or(first).replace('T', " ");
@@ -362,54 +389,97 @@ fn heading_of(report: &DigestReport, section: &SectionReport) -> String {
     line
 }
 
-fn group_table(groups: &[&GroupReport], section: &SectionReport) -> WideTable {
+/// A column of a table of groups.
+type Column<'a> = (String, Box<dyn Fn(&GroupReport) -> String + 'a>);
+
+/// The columns that fit a line of `width`.
+fn columns<'a>(
+    section: &'a SectionReport,
+    percentile: Option<&'a str>,
+    width: usize,
+) -> Vec<Column<'a>> {
     let is_sql = section.kind == "statement";
+    let is_wide = width >= WIDE;
+    let mut columns: Vec<Column<'a>> = Vec::new();
+    let mut add = |wanted: bool, name: &str, cell: Box<dyn Fn(&GroupReport) -> String + 'a>| {
+        if wanted {
+            columns.push((name.to_owned(), cell));
+        }
+    };
+    let time = |seconds: f64| format_ns(seconds * 1e9);
+    let is_timed = section.is_timed;
+    add(true, "#", Box::new(|group| group.rank.to_string()));
+    add(true, "share", Box::new(|group| percent(group.share)));
+    add(
+        is_timed,
+        "total",
+        Box::new(move |group| time(group.total_s)),
+    );
+    add(true, "count", Box::new(|group| format_count(group.count)));
+    add(is_timed, "mean", Box::new(move |group| time(group.mean_s)));
+    // The last percentile tells most; the others are in the other formats.
+    if let Some(key) = percentile {
+        let value = move |group: &GroupReport| group.percentiles[key].as_f64().unwrap_or_default();
+        let name = key.trim_end_matches("_s");
+        add(is_timed, name, Box::new(move |group| time(value(group))));
+    }
+    add(
+        is_timed && is_wide,
+        "max",
+        Box::new(move |group| time(group.max_s)),
+    );
+    let exam = |group: &GroupReport| {
+        group
+            .sql
+            .as_ref()
+            .map(|sql| ratio(sql.rows_examined_per_row))
+    };
+    add(
+        is_sql,
+        "exam/row",
+        Box::new(move |group| exam(group).unwrap_or_default()),
+    );
+    let http = |group: &GroupReport, count: fn(&RequestsReport) -> u64| {
+        count_or_dash(group.http.as_ref().map_or(0, count))
+    };
+    add(
+        !is_sql,
+        "4xx",
+        Box::new(move |group| http(group, |it| it.client_errors)),
+    );
+    add(
+        !is_sql,
+        "5xx",
+        Box::new(move |group| http(group, |it| it.server_errors)),
+    );
+    let size = |group: &GroupReport| format_bytes(group.bytes / group.count.max(1));
+    add(!is_sql && is_wide, "bytes", Box::new(size));
+    columns
+}
+
+fn group_table(groups: &[&GroupReport], section: &SectionReport, width: usize) -> WideTable {
     let percentiles = groups.first().map(|group| &group.percentiles);
-    let percentiles: Vec<&String> = percentiles.map(|p| p.keys().collect()).unwrap_or_default();
-    let mut columns = vec![
-        ("#".to_owned(), Align::Right),
-        ("share".to_owned(), Align::Right),
-    ];
-    let right = |name: &str| (name.to_owned(), Align::Right);
-    if section.is_timed {
-        columns.push(right("total"));
-    }
-    columns.push(right("count"));
-    if section.is_timed {
-        columns.push(right("mean"));
-        // The last percentile tells most; the others are in the other formats.
-        columns.extend(percentiles.last().map(|p| right(p.trim_end_matches("_s"))));
-        columns.push(right("max"));
-    }
-    columns.push(right(if is_sql { "exam/row" } else { "errors" }));
-    if !is_sql {
-        columns.push(right("bytes"));
-    }
-    let mut table = WideTable::new(columns, if is_sql { "statement" } else { "route" });
+    let last = percentiles.and_then(|percentiles| percentiles.keys().next_back());
+    let columns = columns(section, last.map(String::as_str), width);
+    let heads = columns.iter().map(|(name, _)| (name.clone(), Align::Right));
+    let kind = if section.kind == "statement" {
+        "statement"
+    } else {
+        "route"
+    };
+    let mut table = WideTable::new(heads.collect(), kind);
     for group in groups {
-        let time = |seconds: f64| format_ns(seconds * 1e9);
-        let mut cells = vec![group.rank.to_string(), percent(group.share)];
-        if section.is_timed {
-            cells.push(time(group.total_s));
-        }
-        cells.push(format_count(group.count));
-        if section.is_timed {
-            cells.push(time(group.mean_s));
-            if let Some(p) = percentiles.last() {
-                cells.push(time(group.percentiles[*p].as_f64().unwrap_or_default()));
-            }
-            cells.push(time(group.max_s));
-        }
-        match &group.sql {
-            Some(sql) => cells.push(ratio(sql.rows_examined_per_row)),
-            None => cells.push(count_or_dash(group.errors)),
-        }
-        if !is_sql {
-            cells.push(format_bytes(group.bytes / group.count.max(1)));
-        }
-        table.row(cells, &group.key);
+        let cells = columns.iter().map(|(_, cell)| cell(group));
+        table.row(cells.collect(), &group.key);
     }
     table
+}
+
+fn plural(count: u64, word: &str) -> String {
+    match count {
+        1 => word.to_owned(),
+        _ => format!("{word}s"),
+    }
 }
 
 fn count_or_dash(count: u64) -> String {
