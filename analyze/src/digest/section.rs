@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::group::{Group, What};
 use super::tally::Names;
 use super::{Distribution, UNKNOWN_AT};
-use crate::access::RouteCounts;
+use crate::access::{Collapse, RouteCounts};
 
 /// Groups that are told apart; whatever comes behind them is in one group.
 const MOST_GROUPS: usize = 5_000;
@@ -117,6 +117,16 @@ impl Section {
             *at = places[*at as usize];
         }
         places
+    }
+
+    /// Put paths together that the others show to be one route, but for those that the user named by a
+    /// pattern of `given`. Returns what was learned, and where each group went.
+    pub(super) fn collapse(&mut self, given: &[String], names: &mut Names) -> (Collapse, Vec<u32>) {
+        let is_given = |route: &str| given.iter().any(|pattern| route.contains(pattern.as_str()));
+        let learned = Collapse::learn(self.routes().filter(|(route, _)| !is_given(route)));
+        let apply = |route: &str| (!is_given(route)).then(|| learned.apply(route)).flatten();
+        let places = self.rename(apply, names);
+        (learned, places)
     }
 
     /// Find names again after a snapshot was read.

@@ -268,11 +268,12 @@ impl Session {
 
     /// Make room for more routes: find out which paths are one.
     fn learn_routes(&mut self) {
-        let learned = Collapse::learn(self.digest.requests.routes());
+        let options = &self.settings.routes;
+        let given = [options.routes.clone(), options.regexes.clone()].concat();
         let Digest {
             requests, names, ..
         } = &mut self.digest;
-        let places = requests.rename(|route| learned.apply(route), names);
+        let (learned, places) = requests.collapse(&given, names);
         self.digest.moved_routes(&places);
         self.learned.push(learned);
     }

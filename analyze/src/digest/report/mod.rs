@@ -14,7 +14,6 @@ mod text;
 use serde::Serialize;
 
 use super::{Bytes, Digest, Names, Section, timestamp};
-use crate::access::Collapse;
 pub use advice::IndexReport;
 pub use causes::CauseReport;
 pub use database::{DatabaseReport, Evidence, PlanReport, SettingReport, StepReport};
@@ -63,6 +62,8 @@ pub struct ReportOptions {
     pub limit: usize,
     /// Whether the names of statements are pt-query-digest's fingerprints, with its ids.
     pub pt_compat: bool,
+    /// Patterns that the user named routes by: these are left as they are.
+    pub given_routes: Vec<String>,
 }
 
 impl Default for ReportOptions {
@@ -72,6 +73,7 @@ impl Default for ReportOptions {
             percentiles: vec![50.0, 95.0, 99.0],
             limit: usize::MAX,
             pt_compat: false,
+            given_routes: Vec::new(),
         }
     }
 }
@@ -177,7 +179,7 @@ impl Digest {
         options: &ReportOptions,
         evidence: Option<&Evidence>,
     ) -> DigestReport {
-        let (requests, names, places) = self.with_routes();
+        let (requests, names, places) = self.with_routes(&options.given_routes);
         let mut sections = Vec::new();
         let mut groups = Vec::new();
         for (kind, section) in [("statement", &self.statements), ("route", &requests)] {
@@ -228,10 +230,9 @@ impl Digest {
     }
 
     /// The same with the paths together that the others show to be one route.
-    fn with_routes(&self) -> (Section, Names, Vec<u32>) {
+    fn with_routes(&self, given: &[String]) -> (Section, Names, Vec<u32>) {
         let (mut requests, mut names) = (self.requests.clone(), self.names.clone());
-        let learned = Collapse::learn(self.requests.routes());
-        let places = requests.rename(|route| learned.apply(route), &mut names);
+        let places = requests.collapse(given, &mut names).1;
         (requests, names, places)
     }
 

@@ -226,6 +226,7 @@ impl DigestArgs {
                 false => self.limit.unwrap_or(usize::MAX),
             },
             pt_compat: self.pt_compat,
+            given_routes: [self.route.clone(), self.route_regex.clone()].concat(),
         })
     }
 }

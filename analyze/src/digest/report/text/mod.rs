@@ -114,7 +114,11 @@ impl Maker<'_> {
         for findings in (2..=FINDINGS).rev() {
             let top = self.top(findings)?;
             // Two things to fix are worth more than a table.
-            let table = if findings > 2 { AROUND + FEWEST_ROWS } else { 0 };
+            let table = if findings > 2 {
+                AROUND + FEWEST_ROWS
+            } else {
+                0
+            };
             if top.lines() + table <= room {
                 return Ok(top);
             }
