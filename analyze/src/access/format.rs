@@ -28,7 +28,8 @@ pub enum Format {
 pub enum FormatError {
     /// An unknown name.
     #[error(
-        "there is no format '{0}'; use ltsv, combined, json, envoy, events or nginx:'$remote_addr ...'"
+        "there is no format '{0}'; use slow, ltsv, combined, json, envoy, events, \
+         snapshot or nginx:'$remote_addr ...'"
     )]
     Unknown(String),
     /// A `log_format` that cannot be read.

@@ -258,7 +258,8 @@ impl Blocks<'_> {
     fn fill(&mut self, block: &mut Buffer, size: usize) -> bool {
         block.reserve(size);
         while block.len < size {
-            if self.stop.load(Ordering::Relaxed) {
+            // What was read to find out what the log is counts as read, whenever the stop came.
+            if self.bytes > 0 && self.stop.load(Ordering::Relaxed) {
                 self.is_ended = true;
                 return false;
             }

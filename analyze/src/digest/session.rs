@@ -93,7 +93,7 @@ pub enum ReadError {
     #[error(transparent)]
     Routes(#[from] NamerError),
     /// Nothing in it could be used.
-    #[error("no line of it could be used{}{}", lines(.first_lines), hint(.as_kind, .fits))]
+    #[error("no line of it could be used{}{}", lines(.first_lines), hint(.first_lines, .as_kind, .fits))]
     Nothing {
         /// How its first lines begin.
         first_lines: Vec<String>,
@@ -106,12 +106,23 @@ pub enum ReadError {
 
 fn lines(first_lines: &[String]) -> String {
     match first_lines {
-        [] => String::new(),
+        [] => "; ".to_owned(),
         lines => format!("; it begins:\n    {}\n", lines.join("\n    ")),
     }
 }
 
-fn hint(as_kind: &Option<String>, fits: &[(String, String)]) -> String {
+fn hint(first_lines: &[String], as_kind: &Option<String>, fits: &[(String, String)]) -> String {
+    // The byte order mark is no UTF-8, and neither letter of it is printable; each second byte is zero.
+    let begin = first_lines
+        .first()
+        .into_iter()
+        .flat_map(|line| line.chars());
+    let begin: Vec<bool> = begin.take(10).map(|c| c == '\u{fffd}').collect();
+    let is_each_second = |from: usize| begin[from..].iter().step_by(2).all(|it| *it);
+    if begin.len() == 10 && begin[..2] == [true; 2] && is_each_second(2) != is_each_second(3) {
+        return "it looks like UTF-16; give it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE | isukit digest -"
+            .to_owned();
+    }
     let read_as = match as_kind {
         Some(kind) => format!("it was read as {kind}; "),
         None => String::new(),
@@ -189,7 +200,7 @@ impl Session {
         stop: &AtomicBool,
         watch: Watch<'_>,
     ) -> Result<(), ReadError> {
-        let mut input = Input::open(source)?;
+        let mut input = Input::open(source, stop)?;
         let asked = self.settings.kind.clone();
         let Some(kind) = asked.or_else(|| Kind::detect(input.first())) else {
             return match input.first() {

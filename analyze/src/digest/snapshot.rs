@@ -27,7 +27,9 @@ pub enum SnapshotError {
     Broken(String),
     /// Statements are named differently.
     #[error(
-        "its statements are named by {theirs}, these by {ours}: read both with or both without --pt-compat"
+        "its statements are named by {}, these by {}: read both with or both without --pt-compat",
+        in_words(.theirs),
+        in_words(.ours)
     )]
     Names {
         /// How the snapshot names them.
@@ -35,6 +37,15 @@ pub enum SnapshotError {
         /// How this digest does.
         ours: String,
     },
+}
+
+/// What statements are named by, for people.
+fn in_words(names: &str) -> &str {
+    match names {
+        "own" => "isukit's own shapes",
+        "pt-compat" => "pt-query-digest's fingerprints",
+        other => other,
+    }
 }
 
 #[derive(Serialize)]
@@ -79,7 +90,13 @@ pub fn save(digest: &Digest, names: &str, out: &mut dyn Write) -> io::Result<()>
 /// [`SnapshotError`].
 pub fn load(input: &mut dyn Read, names: &str) -> Result<Digest, SnapshotError> {
     let mut text = Vec::new();
-    input.take(LARGEST + 1).read_to_end(&mut text)?;
+    let mut input = input.take(LARGEST + 1);
+    // A pipe may have nothing for a while: what is there by then is in `text`.
+    while let Err(error) = input.read_to_end(&mut text) {
+        if error.kind() != io::ErrorKind::WouldBlock {
+            return Err(error.into());
+        }
+    }
     if text.len() as u64 > LARGEST {
         return Err(SnapshotError::Broken(format!(
             "it is larger than {} MiB",

@@ -43,7 +43,8 @@ pub fn parse_at(text: &str, now_us: i64) -> Result<i64, TimeError> {
     {
         return Ok((seconds * 1e6) as i64);
     }
-    match parse_duration(text) {
+    let ago = text.strip_suffix("ago").map_or(text, str::trim_end);
+    match parse_duration(ago) {
         Ok(ago) => Ok(now_us.saturating_sub(i64::try_from(ago.as_micros()).unwrap_or(i64::MAX))),
         Err(_) => Err(TimeError(text.to_owned())),
     }
@@ -74,8 +75,9 @@ mod tests {
         check("2026-11-20", Some(1_795_132_800_000_000));
         check("1795170075", Some(1_795_170_075_000_000));
         check("10m", Some(NOW - 600_000_000));
+        check("10m ago", Some(NOW - 600_000_000));
         check("90", Some(NOW - 90_000_000));
-        for bad in ["", "yesterday", "2026-13-01", "-5m", "nan", "1e300"] {
+        for bad in ["", "ago", "yesterday", "2026-13-01", "-5m", "nan", "1e300"] {
             check(bad, None);
         }
     }

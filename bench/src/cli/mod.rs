@@ -5,6 +5,7 @@
 mod debug;
 mod diff;
 mod digest;
+mod output;
 mod progress;
 mod run;
 mod signals;

@@ -32,7 +32,7 @@ pub(crate) struct DigestArgs {
 
     /// Take the format of the access log from the log_format of this nginx.conf
     #[arg(long, value_name = "FILE", conflicts_with = "kind")]
-    nginx_conf: Option<PathBuf>,
+    pub(super) nginx_conf: Option<PathBuf>,
 
     /// The log_format's name, where --nginx-conf has several
     #[arg(long, value_name = "NAME", requires = "nginx_conf")]
@@ -65,11 +65,11 @@ pub(crate) struct DigestArgs {
 
     /// Group paths by this pattern, as in '/api/teams/:id' or 'GET /files/*' (may be repeated)
     #[arg(long, value_name = "PATTERN")]
-    route: Vec<String>,
+    pub(super) route: Vec<String>,
 
     /// Group paths that match this regular expression (may be repeated)
     #[arg(long, value_name = "REGEX")]
-    route_regex: Vec<String>,
+    pub(super) route_regex: Vec<String>,
 
     /// Group by these query keys too, or by `all` of them
     #[arg(long, value_delimiter = ',', value_name = "KEYS")]

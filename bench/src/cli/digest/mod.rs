@@ -4,28 +4,38 @@ mod args;
 mod database;
 mod follow;
 mod live;
+mod overwrite;
+mod patient;
 mod progress;
+mod routes;
 
-use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Read, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, IsTerminal, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use isukit_analyze::digest::{self, Digest, DigestReport, Page, ReadError, Session};
 
 pub(super) use args::DigestArgs;
 
+use super::output::{Output, discard_all};
 use super::signals::on_signals;
 use super::{COULD_NOT, DONE, complain, print};
 use follow::Follower;
 use live::Live;
+use patient::Patient;
 use progress::ReadProgress;
 
 /// Groups of each sort in text and Markdown.
 const SHOWN_GROUPS: usize = 10;
+
+/// How long a report may take after the signal that asked for it.
+const LAST_RESORT: Duration = Duration::from_secs(5);
 
 /// Columns of a report that does not go to a terminal.
 pub(super) const PLAIN_WIDTH: usize = 120;
@@ -34,12 +44,13 @@ pub(super) const PLAIN_WIDTH: usize = 120;
 pub(super) fn main(args: &DigestArgs) -> Result<u8> {
     let options = args.report_options()?;
     let mut session = Session::new(args.settings(now_us()?)?);
+    overwrite::refuse(args)?;
     // Files that cannot be written are told before the work, not after it.
-    let output = args.output.as_deref().map(create).transpose()?;
-    let save = args.save.as_deref().map(create).transpose()?;
+    let output = args.output.as_deref().map(Output::create).transpose()?;
+    let save = args.save.as_deref().map(Output::create).transpose()?;
     let stop = stop_flag()?;
     let mut code = DONE;
-    let mut is_anything_read = false;
+    let mut broken = Vec::new();
     let mut progress = ReadProgress::new(&args.files);
     let is_live = args.follow && args.format.is_text() && output.is_none();
     let mut live = Live::new(is_live, options.clone());
@@ -60,9 +71,11 @@ pub(super) fn main(args: &DigestArgs) -> Result<u8> {
         let read = session.read(&name, source, &stop, &mut watch);
         progress.clear();
         match read {
-            Ok(()) => is_anything_read = true,
+            Ok(()) => {}
             Err(error) => {
-                is_anything_read |= matches!(error, ReadError::Io(_));
+                if matches!(error, ReadError::Io(_)) {
+                    broken.push(format!("{name} could not be read to its end: {error}"));
+                }
                 complain(&format!("isukit: {name}: {error}"));
                 code = COULD_NOT;
             }
@@ -73,10 +86,9 @@ pub(super) fn main(args: &DigestArgs) -> Result<u8> {
     }
     let digest = session.digest();
     if digest.events() == 0 && digest.filtered == 0 {
-        if is_anything_read {
-            complain(
-                "isukit: the logs have no entries: is the log switched on, and is this the file?",
-            );
+        // Whatever else went wrong explains it.
+        if code == DONE {
+            complain(&no_entries(args, stop.load(Ordering::Relaxed)));
         }
         return Ok(COULD_NOT);
     }
@@ -91,19 +103,42 @@ pub(super) fn main(args: &DigestArgs) -> Result<u8> {
             }
         }
     }
+    report.notes.extend(broken);
+    report.notes.extend(routes::unused(args, digest));
     if stop.load(Ordering::Relaxed) && !args.follow {
         report
             .notes
             .push("stopped before the end of the logs".to_owned());
     }
-    write_report(args, &report, output)?;
+    // Before the report: whoever reads that may go when the first page is read.
     if let (Some(file), Some(path)) = (save, &args.save) {
-        let mut out = BufWriter::new(file);
-        digest::save(digest, session.names(), &mut out)
-            .and_then(|()| out.flush())
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        save_digest(&session, file)
+            .with_context(|| format!("cannot write {}", path.display()))?
+            .commit()?;
     }
+    write_report(args, &report, output)?;
     Ok(code)
+}
+
+fn save_digest(session: &Session, file: Output) -> io::Result<Output> {
+    let mut out = BufWriter::new(file);
+    digest::save(session.digest(), session.names(), &mut out)?;
+    out.into_inner().map_err(io::IntoInnerError::into_error)
+}
+
+fn no_entries(args: &DigestArgs, is_stopped: bool) -> String {
+    let names: Vec<_> = args
+        .files
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let names = names.join(", ");
+    match is_stopped {
+        true => format!("isukit: stopped while there were no entries in {names} yet"),
+        false => format!(
+            "isukit: there are no entries in {names}: is the log switched on, and is this the file?"
+        ),
+    }
 }
 
 /// The time in microseconds since the Unix epoch.
@@ -114,36 +149,63 @@ fn now_us() -> Result<i64> {
     Ok(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// A flag that Ctrl-C sets; a second one ends the process.
+/// A flag that Ctrl-C sets; a second one ends the process, as does time.
 pub(super) fn stop_flag() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     on_signals(move || {
         if flag.swap(true, Ordering::Relaxed) {
-            complain("isukit: stopped before it could report");
-            std::process::exit(COULD_NOT.into());
+            give_up();
         }
+        // Without a thread a second signal still ends it.
+        let _ = std::thread::Builder::new().spawn(|| {
+            std::thread::sleep(LAST_RESORT);
+            give_up();
+        });
     })?;
     Ok(stop)
 }
 
-fn create(path: &Path) -> Result<File> {
-    File::create(path).with_context(|| format!("cannot write {}", path.display()))
+/// End the process here and now.
+fn give_up() -> ! {
+    discard_all();
+    complain("isukit: stopped before it could report");
+    std::process::exit(COULD_NOT.into());
 }
 
 fn open(path: &Path, follow: bool, stop: &Arc<AtomicBool>) -> Result<Box<dyn Read + Send>> {
-    if path.as_os_str() == "-" {
-        return Ok(Box::new(io::stdin()));
+    let is_stdin = path.as_os_str() == "-";
+    let opened = match is_stdin {
+        true => io::stdin().as_fd().try_clone_to_owned().map(File::from),
+        false => open_at_once(path),
+    };
+    let opened = opened.and_then(|file| Ok((file.metadata()?, file)));
+    let (metadata, file) = opened.with_context(|| format!("cannot read {}", path.display()))?;
+    if metadata.is_dir() {
+        bail!(
+            "cannot read {}: it is a directory; name the logs in it",
+            path.display()
+        );
     }
-    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    if follow {
-        return Ok(Box::new(Follower::new(path, file, Arc::clone(stop))));
-    }
-    Ok(Box::new(file))
+    let stop = Arc::clone(stop);
+    Ok(match metadata.is_file() {
+        false => Box::new(Patient::new(file, stop)),
+        true if follow && !is_stdin => Box::new(Follower::new(path, file, stop)),
+        true => Box::new(file),
+    })
+}
+
+/// Open a file without waiting: not even for someone who writes the FIFO.
+fn open_at_once(path: &Path) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
 }
 
 /// Write the report where it was asked for.
-fn write_report(args: &DigestArgs, report: &DigestReport, output: Option<File>) -> Result<()> {
+fn write_report(args: &DigestArgs, report: &DigestReport, output: Option<Output>) -> Result<()> {
     let terminal = terminal(output.is_none());
     let is_all = args.all || args.limit.is_some();
     let page = Page {
@@ -154,7 +216,7 @@ fn write_report(args: &DigestArgs, report: &DigestReport, output: Option<File>) 
     let mut bytes = Vec::new();
     report.render(args.format.format(), page, &mut bytes)?;
     match output {
-        Some(mut file) => file.write_all(&bytes).context("cannot write the report"),
+        Some(output) => output.finish(&bytes),
         None => print(&bytes),
     }
 }
@@ -184,5 +246,9 @@ pub(super) fn read_one(
         .read(&path.display().to_string(), source, stop, &mut watch)
         .with_context(|| path.display().to_string())?;
     progress.clear();
+    ensure!(
+        !stop.load(Ordering::Relaxed),
+        "stopped before it could compare"
+    );
     Ok(session.into_digest())
 }
