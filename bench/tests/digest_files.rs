@@ -206,6 +206,33 @@ fn one_signal_ends_the_wait_for_silent_inputs() {
 }
 
 #[test]
+fn a_report_that_nobody_takes_does_not_keep_the_process() {
+    let folder = Folder::new();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    // No room is left for the report.
+    let size = 64 << 10;
+    writer.write_all(&vec![0; size]).unwrap();
+    let mut command = isukit();
+    command
+        .args(["digest", "in.log", "--save", "new.snapshot"])
+        .current_dir(folder.0.path())
+        .env_remove("ISUKIT_MYSQL")
+        .stdout(writer)
+        .stderr(Stdio::piped());
+    let process = Process {
+        child: command.spawn().unwrap(),
+        started: Instant::now(),
+    };
+    let (ran, took) = stop(process, Signal::TERM);
+    drop(reader);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert_says(&ran, &["stopped before it could report"]);
+    let seconds = took.as_secs_f64();
+    assert!((4.5..8.0).contains(&seconds), "{seconds}");
+    folder.check_clean();
+}
+
+#[test]
 fn half_a_log_is_reported_when_it_is_stopped() {
     let folder = Folder::new();
     let entries = slow(90).concat().into_bytes();
