@@ -187,7 +187,7 @@ fn compressed_logs_and_stdin_come_to_the_same() {
     gzip.write_all(log.as_bytes()).unwrap();
     let gzip = folder.file("slow.log.gz", gzip.finish().unwrap());
     let zstd = folder.file("slow.log.zst", zstd::encode_all(log.as_bytes(), 1).unwrap());
-    assert_eq!(json(&[gzip.clone()], &[]), expected);
+    assert_eq!(json(std::slice::from_ref(&gzip), &[]), expected);
     assert_eq!(json(&[zstd], &[]), expected);
     let mut command = isukit();
     command.args(["digest", "-", "--format", "json"]);

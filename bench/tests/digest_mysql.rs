@@ -187,7 +187,9 @@ fn an_advised_index_is_in_the_new_plan() {
             "{begin}: {advised:?}"
         );
         let (read, left) = (
-            index["rows_before"].as_f64().unwrap_or_else(|| panic!("{begin}: {sql:#}")),
+            index["rows_before"]
+                .as_f64()
+                .unwrap_or_else(|| panic!("{begin}: {sql:#}")),
             index["rows_after"].as_f64().unwrap(),
         );
         assert!(left < read / 10.0, "{begin}: {read} {left}");

@@ -176,7 +176,9 @@ impl Names {
         self.pairs += 1;
         self.names.entry(key).or_insert_with(|| {
             let mut name = name();
-            name.truncate(name.floor_char_boundary(LONGEST_NAME));
+            let ends = (0..=LONGEST_NAME.min(name.len())).rev();
+            let end = ends.into_iter().find(|end| name.is_char_boundary(*end));
+            name.truncate(end.unwrap_or(0));
             name
         });
         costs.0.insert(key, cost);

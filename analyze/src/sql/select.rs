@@ -53,7 +53,11 @@ mod tests {
     #[test]
     fn what_is_changed_is_selected() {
         let check = |statement: &str, select: Option<&str>| {
-            assert_eq!(select_of(statement.as_bytes()).as_deref(), select, "{statement}");
+            assert_eq!(
+                select_of(statement.as_bytes()).as_deref(),
+                select,
+                "{statement}"
+            );
         };
         check(
             "UPDATE jobs SET status = 1 WHERE id = 5 ORDER BY id LIMIT 3",
@@ -63,12 +67,18 @@ mod tests {
             "update a join b on a.id = b.id set a.x = 1 where b.y = 'it''s'",
             Some("SELECT 1 FROM a JOIN b ON a.id = b.id WHERE b.y = 'it''s'"),
         );
-        check("DELETE FROM t WHERE a < 3", Some("SELECT 1 FROM t WHERE a < 3"));
+        check(
+            "DELETE FROM t WHERE a < 3",
+            Some("SELECT 1 FROM t WHERE a < 3"),
+        );
         check(
             "DELETE n FROM n JOIN c ON c.id = n.c WHERE c.t = 4",
             Some("SELECT 1 FROM n JOIN c ON c.id = n.c WHERE c.t = 4"),
         );
-        check("INSERT INTO t (a) SELECT b FROM u WHERE c = 1", Some("SELECT b FROM u WHERE c = 1"));
+        check(
+            "INSERT INTO t (a) SELECT b FROM u WHERE c = 1",
+            Some("SELECT b FROM u WHERE c = 1"),
+        );
         check("INSERT INTO t (a) VALUES (1)", Some("VALUES (1)"));
         check("SELECT 1", None);
         check("DROP TABLE t", None);

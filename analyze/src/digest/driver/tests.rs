@@ -105,7 +105,7 @@ fn any_number_of_threads_gives_the_same_in_the_same_order() {
     let line = |n: usize| {
         format!(
             "{}{n} {}\n",
-            if n % 7 == 0 { "!" } else { "" },
+            if n.is_multiple_of(7) { "!" } else { "" },
             "x".repeat(n % 90)
         )
     };

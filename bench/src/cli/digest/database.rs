@@ -29,7 +29,9 @@ pub(super) fn ask(url: &str, report: &DigestReport) -> Result<Evidence> {
         let statement = match EXPLAINED.iter().any(|word| begin.starts_with(word)) {
             true => Some(sample.text.clone()),
             // A read-only session does not even explain what writes.
-            false => select_of(sample.text.as_bytes()).filter(|select| !select.starts_with("VALUES")),
+            false => {
+                select_of(sample.text.as_bytes()).filter(|select| !select.starts_with("VALUES"))
+            }
         };
         if let Some(statement) = statement.filter(|_| !sample.is_cut && keys.len() < MOST) {
             keys.push(group.key.clone());

@@ -103,6 +103,10 @@ pub(super) fn main(args: &DigestArgs) -> Result<u8> {
             }
         }
     }
+    // A condition that holds for nothing is an answer; one that could be held against nothing is none.
+    if digest.events() == 0 && digest.unjudged > 0 && digest.unjudged == digest.filtered {
+        code = COULD_NOT;
+    }
     report.notes.extend(broken);
     report.notes.extend(routes::unused(args, digest));
     if stop.load(Ordering::Relaxed) && !args.follow {
