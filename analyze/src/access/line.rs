@@ -47,27 +47,7 @@ impl Line {
     #[inline(always)]
     pub(crate) fn new() -> Self {
         Self {
-            record: Record {
-                key: 0,
-                line: Span::default(),
-                method: Span::default(),
-                path: Span::default(),
-                query: Span::default(),
-                status: 0,
-                cache: CacheStatus::None,
-                at_us: UNKNOWN_AT,
-                time_ns: NO_TIME,
-                upstream_ns: NO_TIME,
-                is_upstream_time: false,
-                sent_bytes: 0,
-                received_bytes: 0,
-                agent: Span::default(),
-                agent_hash: 0,
-                client: Span::default(),
-                client_hash: 0,
-                request_id: Span::default(),
-                error: Span::default(),
-            },
+            record: Record::default(),
             request: Span::default(),
             target: Span::default(),
             status: None,

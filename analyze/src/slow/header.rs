@@ -2,12 +2,12 @@
 
 use memchr::{memchr, memmem, memrchr};
 
-use crate::digest::{Batch, NO_TIME, Span, UNKNOWN_AT};
+use crate::digest::{Batch, Span, UNKNOWN_AT};
 
 use super::frame::is_header;
 use super::quote::line_end;
 use super::value::{Duration, Stamp, integer, seconds, stamp};
-use super::{Flags, Record, Verb};
+use super::{Flags, Record};
 
 /// What stands before a statement.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(super) struct Head {
 pub(super) fn read(block: &[u8], at: usize, batch: &mut Batch<Record>) -> Head {
     let mut lines = Lines {
         block,
-        record: empty_record(),
+        record: Record::default(),
         stamp: None,
         schema: None,
         has_query_time: false,
@@ -57,30 +57,6 @@ pub(super) fn read(block: &[u8], at: usize, batch: &mut Batch<Record>) -> Head {
         statement: at,
         has_timestamp: timestamp.is_some(),
         use_line,
-    }
-}
-
-fn empty_record() -> Record {
-    Record {
-        shape: 0,
-        statement: Span::default(),
-        verb: Verb::Other,
-        flags: Flags::default(),
-        at_us: UNKNOWN_AT,
-        query_ns: 0,
-        lock_ns: NO_TIME,
-        rows_sent: 0,
-        rows_examined: 0,
-        rows_affected: 0,
-        bytes_sent: 0,
-        connection: 0,
-        user: Span::default(),
-        host: Span::default(),
-        database: None,
-        after_restart: false,
-        request_id: Span::default(),
-        explain: Span::default(),
-        weight: 1,
     }
 }
 

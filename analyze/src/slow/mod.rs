@@ -15,7 +15,7 @@ mod value;
 
 pub use reader::{Reader, ShapeStyle};
 
-use crate::digest::{Span, UNKNOWN_AT};
+use crate::digest::{NO_TIME, Span, UNKNOWN_AT};
 
 /// Whether a file that begins with `start` (a few kilobytes or more) is a slow-query log.
 pub fn looks_like(start: &[u8]) -> bool {
@@ -101,7 +101,7 @@ pub struct Record {
     pub at_us: i64,
     /// Duration in nanoseconds, lock time included.
     pub query_ns: u64,
-    /// Time it waited for locks, in nanoseconds.
+    /// Time it waited for locks, in nanoseconds; `NO_TIME` when the log does not tell.
     pub lock_ns: u64,
     /// Rows sent to the client.
     pub rows_sent: u64,
@@ -138,7 +138,7 @@ impl Default for Record {
             flags: Flags::default(),
             at_us: UNKNOWN_AT,
             query_ns: 0,
-            lock_ns: 0,
+            lock_ns: NO_TIME,
             rows_sent: 0,
             rows_examined: 0,
             rows_affected: 0,

@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 
-use md5::{Digest as _, Md5};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -308,13 +307,9 @@ fn group_report(
     }
 }
 
-/// A short name of a group: the first 16 hexadecimal digits of the MD5 of its key, in capitals.
+/// A short name of a group, by its key alone.
 pub(in crate::digest) fn id_of(key: &str) -> String {
-    let digest = Md5::digest(key.as_bytes());
-    digest[..8]
-        .iter()
-        .map(|byte| format!("{byte:02X}"))
-        .collect()
+    slow::shape::id(key)
 }
 
 fn named(costs: Vec<(&str, Cost)>, total_ns: u128, limit: usize) -> Vec<NamedCost> {
