@@ -498,3 +498,51 @@ fn reports_of_every_kind_of_log_follow_the_schema() {
         &report(&ran.stdout),
     );
 }
+
+#[test]
+fn an_edited_snapshot_is_refused_or_read_but_never_breaks() {
+    let folder = Folder::new();
+    let log = folder.file("slow.log", slow(300).concat());
+    let access = folder.file("access.log", ltsv(300).concat());
+    let snapshot = folder.path("both.snapshot");
+    json(&[log, access], &["--save", snapshot.to_str().unwrap()]);
+    let text = fs::read_to_string(&snapshot).unwrap();
+    let numbers: Vec<(usize, usize)> = {
+        let bytes = text.as_bytes();
+        let starts = (1..bytes.len()).filter(|at| {
+            bytes[*at].is_ascii_digit() && matches!(bytes[at - 1], b':' | b',' | b'[')
+        });
+        starts
+            .map(|at| {
+                (
+                    at,
+                    at + bytes[at..]
+                        .iter()
+                        .take_while(|byte| byte.is_ascii_digit())
+                        .count(),
+                )
+            })
+            .collect()
+    };
+    for (n, step) in [(7, 31), (20, 97), (3, 13)] {
+        for value in [
+            "18446744073709551615",
+            "0",
+            "-1",
+            "99999999999999999999999999999999999999",
+            "1e300",
+            "null",
+            "[]",
+        ] {
+            let mut edited = text.clone();
+            for (start, end) in numbers.iter().rev().skip(n).step_by(step) {
+                edited.replace_range(*start..*end, value);
+            }
+            let edited = folder.file("edited.snapshot", edited);
+            let twice = [edited.to_str().unwrap(), edited.to_str().unwrap()];
+            let ran = digest(twice);
+            assert!(ran.code == 0 || ran.code == 2, "{value}: {}", ran.stderr);
+            assert!(!ran.stderr.contains("panicked"), "{value}: {}", ran.stderr);
+        }
+    }
+}

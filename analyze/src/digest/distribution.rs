@@ -140,7 +140,7 @@ impl Distribution {
     /// Add all of `other`.
     pub fn merge(&mut self, other: &Self) {
         self.count = self.count.saturating_add(other.count);
-        self.sum_ns += other.sum_ns;
+        self.sum_ns = self.sum_ns.saturating_add(other.sum_ns);
         self.sum_squares = self.sum_squares.saturating_add(other.sum_squares);
         self.min_ns = self.min_ns.min(other.min_ns);
         self.max_ns = self.max_ns.max(other.max_ns);
@@ -228,10 +228,10 @@ impl Distribution {
     /// How many values lie below each of [`DECADES_NS`] and above the one before; the last is for what
     /// lies beyond.
     pub fn decades(&self) -> [u64; DECADES_NS.len() + 1] {
-        let mut decades = [0; DECADES_NS.len() + 1];
+        let mut decades = [0_u64; DECADES_NS.len() + 1];
         for (value, count) in self.entries() {
             let at = DECADES_NS.partition_point(|edge| *edge <= value);
-            decades[at] += count;
+            decades[at] = decades[at].saturating_add(count);
         }
         decades
     }

@@ -113,7 +113,7 @@ impl Digest {
 
     /// Statements and requests together, scaled up where a log is a sample of them.
     pub fn events(&self) -> u64 {
-        self.statements.count + self.requests.count
+        self.statements.count.saturating_add(self.requests.count)
     }
 
     /// Note that a log of this kind begins.
@@ -345,14 +345,14 @@ impl Digest {
         self.request_ids.merge(&later.request_ids, route, shape);
         self.find_roles();
         self.skips.merge(&later.skips);
-        self.bytes.total += later.bytes.total;
-        self.bytes.read += later.bytes.read;
-        self.bytes.skipped += later.bytes.skipped;
-        self.filtered += later.filtered;
-        self.wrapped += later.wrapped;
-        self.upstream_only += later.upstream_only;
-        self.absurd += later.absurd;
-        self.unjudged += later.unjudged;
+        self.bytes.total = self.bytes.total.saturating_add(later.bytes.total);
+        self.bytes.read = self.bytes.read.saturating_add(later.bytes.read);
+        self.bytes.skipped = self.bytes.skipped.saturating_add(later.bytes.skipped);
+        self.filtered = self.filtered.saturating_add(later.filtered);
+        self.wrapped = self.wrapped.saturating_add(later.wrapped);
+        self.upstream_only = self.upstream_only.saturating_add(later.upstream_only);
+        self.absurd = self.absurd.saturating_add(later.absurd);
+        self.unjudged = self.unjudged.saturating_add(later.unjudged);
         if self.unjudged_why.is_none() {
             self.unjudged_why.clone_from(&later.unjudged_why);
         }

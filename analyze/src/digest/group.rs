@@ -210,7 +210,7 @@ impl Requests {
     /// Requests for what the service does not know.
     pub(super) fn refused(&self) -> u64 {
         let those = self.statuses.iter().filter(|(s, _)| is_refused(*s));
-        those.map(|(_, cost)| cost.count).sum()
+        those.fold(0, |sum, (_, cost)| sum.saturating_add(cost.count))
     }
 
     /// Requests with a status from `from` to `to`.
@@ -219,7 +219,7 @@ impl Requests {
             .statuses
             .iter()
             .filter(|(s, _)| (from..=to).contains(s));
-        those.map(|(_, cost)| cost.count).sum()
+        those.fold(0, |sum, (_, cost)| sum.saturating_add(cost.count))
     }
 }
 
@@ -297,8 +297,8 @@ impl Group {
 
     fn merge_common(&mut self, other: &Self, database: Option<&str>) {
         self.count = self.count.saturating_add(other.count);
-        self.records += other.records;
-        self.errors += other.errors;
+        self.records = self.records.saturating_add(other.records);
+        self.errors = self.errors.saturating_add(other.errors);
         self.times.merge(&other.times);
         self.bytes.merge(other.bytes);
         self.seen(other.first_at);
@@ -318,7 +318,7 @@ impl Statements {
         self.rows_examined.merge(other.rows_examined);
         self.rows_affected.merge(other.rows_affected);
         for (mine, other) in self.flags.iter_mut().zip(other.flags) {
-            *mine += other;
+            *mine = mine.saturating_add(other);
         }
         self.users.merge(&other.users);
         self.hosts.merge(&other.hosts);
@@ -342,7 +342,7 @@ impl Requests {
         self.upstream_max_ns = self.upstream_max_ns.max(other.upstream_max_ns);
         self.with_upstream_ns = self.with_upstream_ns.saturating_add(other.with_upstream_ns);
         for (mine, other) in self.caches.iter_mut().zip(other.caches) {
-            *mine += other;
+            *mine = mine.saturating_add(other);
         }
         self.received.merge(other.received);
     }

@@ -80,8 +80,8 @@ impl Section {
     ) -> Vec<u32> {
         self.times.merge(&other.times);
         self.count = self.count.saturating_add(other.count);
-        self.records += other.records;
-        self.errors += other.errors;
+        self.records = self.records.saturating_add(other.records);
+        self.errors = self.errors.saturating_add(other.errors);
         let mut places = Vec::with_capacity(other.groups.len());
         for group in &other.groups {
             let what = || group.what.empty();

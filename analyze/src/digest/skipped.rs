@@ -81,8 +81,8 @@ impl SkipList {
             {
                 None => self.0.push(theirs.clone()),
                 Some(mine) => {
-                    mine.count += theirs.count;
-                    mine.bytes += theirs.bytes;
+                    mine.count = mine.count.saturating_add(theirs.count);
+                    mine.bytes = mine.bytes.saturating_add(theirs.bytes);
                     let room = MOST_EXCERPTS.saturating_sub(mine.excerpts.len());
                     let more = theirs.excerpts.iter().take(room).cloned();
                     mine.excerpts.extend(more);
@@ -98,12 +98,14 @@ impl SkipList {
 
     /// How many pieces were skipped.
     pub fn count(&self) -> u64 {
-        self.0.iter().map(|skipped| skipped.count).sum()
+        let counts = self.0.iter().map(|skipped| skipped.count);
+        counts.fold(0, u64::saturating_add)
     }
 
     /// Bytes of them.
     pub fn bytes(&self) -> u64 {
-        self.0.iter().map(|skipped| skipped.bytes).sum()
+        let bytes = self.0.iter().map(|skipped| skipped.bytes);
+        bytes.fold(0, u64::saturating_add)
     }
 }
 
