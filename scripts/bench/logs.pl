@@ -1,6 +1,7 @@
 #!/usr/bin/env perl
 # Writes logs to measure with: a MySQL 8 slow log of 44 shapes, and one set of requests as LTSV, combined
-# (with request time) and JSON. The same bytes for the same arguments.
+# (with request time) and JSON. LTSV and JSON are those of a contest with a thousand clients, combined is
+# that of a public site with sixty thousand. The same bytes for the same arguments.
 #
 #   scripts/bench/logs.pl slow|ltsv|combined|json EVENTS >FILE
 use strict;
@@ -91,7 +92,9 @@ sub access {
     my $time = sprintf '%.3f', seconds($mean);
     my $upstream = $size > 20000 ? '-' : $time;
     my $status = rand() < 0.01 ? 500 : rand() < 0.02 ? 404 : 200;
-    my $client = '10.0.' . id(4) . '.' . id(250);
+    my $client = $kind eq 'combined'
+      ? '10.' . id(8) . '.' . id(30) . '.' . id(250)
+      : '10.0.' . id(4) . '.' . id(250);
     my $agent = $agents[int(@agents * rand() ** 1.5)];
     my $bytes = int($size * (0.5 + rand));
     my @at = gmtime int $at;
