@@ -8,6 +8,7 @@ use super::skipped::SkipList;
 use super::tally::{Cost, Names};
 use super::{Batch, NO_TIME, Span, UNKNOWN_AT};
 use crate::slow::Flags;
+use crate::slow::secrets::masked;
 use crate::sql::causes::{Bins, RequestIds};
 use crate::sql::nplus1::{Kind, Runs, Step};
 use crate::{access, slow};
@@ -442,7 +443,7 @@ fn keep_worst(
     group.worst = Some(Worst {
         ns,
         at_us,
-        text: String::from_utf8_lossy(kept).into_owned(),
+        text: masked(&String::from_utf8_lossy(kept)).into_owned(),
         plan,
         database,
         is_cut: kept.len() < text.len(),

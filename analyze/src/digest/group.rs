@@ -6,6 +6,7 @@ use super::tally::{Cost, Costs, Names, Tally};
 use super::{Distribution, UNKNOWN_AT};
 use crate::access::{CacheStatus, is_refused};
 use crate::slow::Verb;
+use crate::slow::secrets::masked;
 
 /// The longest text of a sample, in bytes.
 pub(super) const LONGEST_SAMPLE: usize = 8 << 10;
@@ -35,7 +36,8 @@ impl Worst {
         if ns != self.ns {
             return ns > self.ns;
         }
-        at_us < self.at_us || at_us == self.at_us && *String::from_utf8_lossy(text) < *self.text
+        at_us < self.at_us
+            || at_us == self.at_us && *masked(&String::from_utf8_lossy(text)) < *self.text
     }
 
     /// This one, which a digest that knew no database found behind `database`.

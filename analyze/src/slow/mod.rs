@@ -10,6 +10,7 @@ pub mod pt;
 mod quote;
 mod reader;
 mod request_id;
+pub(crate) mod secrets;
 pub mod shape;
 mod value;
 
