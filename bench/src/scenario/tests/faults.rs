@@ -250,7 +250,7 @@ fn faults_of_phases_are_told() {
     );
     phase(
         "run = \"a\"\ntime_limit = \"0s\"",
-        "4:14: `time_limit` is 0s; it must be from 1.00ms to 1440m00s",
+        "4:14: `time_limit` is 0s; it must be from 1.00ms to 24h00m",
     );
     phase(
         "time_limit = \"1s\"",
@@ -258,7 +258,7 @@ fn faults_of_phases_are_told() {
     );
     phase(
         "duration = \"0s\"\nusers.a.users = 1",
-        "3:12: `duration` is 0s; it must be from 1.00ms to 1440m00s",
+        "3:12: `duration` is 0s; it must be from 1.00ms to 24h00m",
     );
     phase(
         "durtion = \"1s\"",
