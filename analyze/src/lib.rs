@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod digest;
+mod hash;
 pub mod latency;
 pub mod report;
 pub mod sample;

@@ -1,9 +1,9 @@
 //! Keys of the paths seen last, so that a path that comes again is named once a block.
 
 use super::Record;
-use super::hash::hash;
 use super::namer::Namer;
 use crate::digest::Span;
+use crate::hash::hash;
 
 /// Places of the cache, a power of two.
 const PLACES: usize = 512;

@@ -1,7 +1,6 @@
 //! What one line tells, collected field by field, whatever the format.
 
 use super::cache::PathKeys;
-use super::hash::hash;
 use super::labels::Field;
 use super::layout::Layout;
 use super::namer::Namer;
@@ -10,6 +9,7 @@ use super::time::{LastSecond, timestamp};
 use super::values::{self, Unit};
 use super::{CacheStatus, Record, escape};
 use crate::digest::{Batch, NO_TIME, Span, UNKNOWN_AT};
+use crate::hash::hash;
 
 /// How texts are escaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

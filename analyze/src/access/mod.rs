@@ -9,7 +9,6 @@ mod envoy;
 mod escape;
 mod format;
 mod fuzz;
-mod hash;
 mod json;
 mod labels;
 mod layout;

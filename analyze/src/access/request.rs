@@ -36,31 +36,8 @@ pub(crate) fn request_line(line: &[u8], status: u16) -> Option<RequestLine<'_>> 
     if !is_method(method) {
         return None;
     }
-    let (target, usual_version) = match rest {
-        [
-            target @ ..,
-            b' ',
-            b'H',
-            b'T',
-            b'T',
-            b'P',
-            b'/',
-            b'1',
-            b'.',
-            b'0' | b'1',
-        ] => (target, true),
-        [
-            target @ ..,
-            b' ',
-            b'H',
-            b'T',
-            b'T',
-            b'P',
-            b'/',
-            b'2' | b'3',
-            b'.',
-            b'0',
-        ] => (target, true),
+    let (target, usual_version) = match rest.split_last_chunk() {
+        Some((target, b" HTTP/1.1" | b" HTTP/1.0" | b" HTTP/2.0" | b" HTTP/3.0")) => (target, true),
         _ => match memchr::memmem::rfind(rest, b" HTTP/") {
             Some(at) => (&rest[..at], matches!(&rest[at + 6..], b"2" | b"3" | b"0.9")),
             None => (rest, false),

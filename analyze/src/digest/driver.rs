@@ -30,21 +30,17 @@ impl<R, F: FnMut(u64, &[u8], &Batch<R>)> Fold<R> for F {
     }
 }
 
-/// Read all of `input` and fold what `reader` finds in it. `bytes` is the number of bytes that were read.
+/// Read all of `input` and fold what `reader` finds in it.
 ///
 /// `stop` ends it early, at the end of a block, as if the log ended there. An input that grows may answer
 /// `WouldBlock`, after waiting a little: what is whole by then is folded.
-///
-/// # Errors
-/// What `input` gives. All that was read before it is folded.
 pub(super) fn digest<R: Reader>(
     reader: &R,
     input: &mut (dyn Read + Send),
     threads: usize,
     stop: &AtomicBool,
     fold: &mut (dyn Fold<R::Record> + Send),
-    bytes: &mut u64,
-) -> io::Result<()> {
+) -> Driven {
     let shared = Shared {
         reader,
         blocks: Mutex::new(Blocks {
@@ -75,8 +71,19 @@ pub(super) fn digest<R: Reader>(
         .blocks
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
-    *bytes = blocks.bytes;
-    blocks.failure.map_or(Ok(()), Err)
+    Driven {
+        bytes: blocks.bytes,
+        failure: blocks.failure,
+    }
+}
+
+/// How reading a log ended.
+#[derive(Debug)]
+pub(super) struct Driven {
+    /// Bytes that were read.
+    pub(super) bytes: u64,
+    /// What the input gave instead of its end; all that was read before it is folded.
+    pub(super) failure: Option<io::Error>,
 }
 
 struct Shared<'a, R: Reader> {

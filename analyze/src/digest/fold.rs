@@ -7,6 +7,7 @@ use super::section::Section;
 use super::skipped::SkipList;
 use super::tally::{Cost, Names};
 use super::{Batch, NO_TIME, Span, UNKNOWN_AT};
+use crate::hash::hash;
 use crate::slow::Flags;
 use crate::slow::secrets::masked;
 use crate::sql::causes::{Bins, RequestIds};
@@ -25,7 +26,7 @@ pub struct Window {
 impl Window {
     /// Whether a record belongs to it. One whose time is not known does, unless the window has an edge.
     #[inline]
-    fn has(self, at_us: i64) -> bool {
+    pub(super) fn has(self, at_us: i64) -> bool {
         self.since_us
             .is_none_or(|since| at_us >= since && at_us != UNKNOWN_AT)
             && self
@@ -36,6 +37,14 @@ impl Window {
 
 /// No request takes longer, in nanoseconds: thirty days. A time beyond is a fault of the log.
 const LONGEST_NS: u64 = 30 * 86_400 * 1_000_000_000;
+
+/// A duration that may be true; `absurd` counts the others.
+#[inline]
+fn believed(ns: u64, absurd: &mut u64) -> Option<u64> {
+    let is_absurd = ns != NO_TIME && ns > LONGEST_NS;
+    *absurd += u64::from(is_absurd);
+    (ns != NO_TIME && !is_absurd).then_some(ns)
+}
 
 /// Whether a request failed: the server said so, nobody waited for the reply (nginx's 499), or one of our
 /// own has an error.
@@ -134,7 +143,7 @@ impl Digest {
 
     /// The time of a record: its own, or that of the one before it.
     #[inline]
-    fn at(&mut self, at_us: i64) -> i64 {
+    pub(super) fn at(&mut self, at_us: i64) -> i64 {
         if at_us != UNKNOWN_AT {
             self.state.at_us = Some(at_us);
             return at_us;
@@ -156,16 +165,16 @@ impl Digest {
         self.state.database.as_deref()
     }
 
-    /// Fold a statement. `shape` gives the name of its shape, if it is the first one of it.
+    /// Fold a statement that was at `at_us`. `shape` gives the name of its shape, if it is the first one of it.
     pub(super) fn statement(
         &mut self,
         block: &[u8],
         batch: &Batch<slow::Record>,
         record: &slow::Record,
+        at_us: i64,
         shape: impl FnOnce() -> String,
-    ) -> u32 {
+    ) {
         let text = |span: Span| span.of(block, &batch.side);
-        let at_us = self.state.at_us.unwrap_or(UNKNOWN_AT);
         let section = &mut self.statements;
         let at = match section.find(record.shape) {
             Some(at) => at,
@@ -178,9 +187,7 @@ impl Digest {
         };
         let group = &mut section.groups[at as usize];
         let weight = u64::from(record.weight.max(1));
-        let is_absurd = record.query_ns > LONGEST_NS;
-        self.absurd += u64::from(is_absurd);
-        let query_ns = if is_absurd { 0 } else { record.query_ns };
+        let query_ns = believed(record.query_ns, &mut self.absurd).unwrap_or(0);
         let failed = record.flags.has(Flags::FAILED);
         self.wrapped += u64::from(record.flags.has(Flags::WRAPPED_TIME));
         section.count += weight;
@@ -240,7 +247,6 @@ impl Digest {
             let plan = String::from_utf8_lossy(text(record.explain)).into_owned();
             (plan, database.map(str::to_owned))
         });
-        at
     }
 
     /// Take over what a statement says about itself and those behind it. Returns its time.
@@ -281,11 +287,10 @@ impl Digest {
             self.request_ids.route(id, at);
         }
         let failed = has_failed(record);
-        let is_timed = record.time_ns != NO_TIME && record.time_ns <= LONGEST_NS;
-        self.absurd += u64::from(record.time_ns != NO_TIME && record.time_ns > LONGEST_NS);
+        let time_ns = believed(record.time_ns, &mut self.absurd);
         let cost = Cost {
             count: 1,
-            ns: if is_timed { record.time_ns } else { 0 },
+            ns: time_ns.unwrap_or(0),
         };
         section.count += 1;
         section.records += 1;
@@ -293,9 +298,9 @@ impl Digest {
         group.count += 1;
         group.records += 1;
         group.errors += u64::from(failed);
-        if is_timed {
-            section.times.record(record.time_ns, 1);
-            group.times.record(record.time_ns, 1);
+        if let Some(time_ns) = time_ns {
+            section.times.record(time_ns, 1);
+            group.times.record(time_ns, 1);
         }
         group.bytes.record(record.sent_bytes, 1);
         group.seen(at_us);
@@ -318,11 +323,6 @@ impl Digest {
         keep_worst(group, cost.ns, at_us, text(record.line), Default::default);
     }
 
-    /// The group of requests whose key is `record.key`, and its time, if it is within `window`.
-    pub(super) fn at_request(&mut self, record: &access::Record) -> i64 {
-        self.at(record.at_us)
-    }
-
     /// Add all that another digest has, of what came behind this one.
     pub fn merge(&mut self, later: &Digest) {
         for kind in &later.kinds {
@@ -336,12 +336,10 @@ impl Digest {
         let shapes = self
             .statements
             .merge(&later.statements, names, theirs, database.as_deref());
-        self.runs.merge(later.runs.clone(), |shape| {
-            shapes.get(shape as usize).copied().unwrap_or(shape)
-        });
+        let shape = follow(&shapes);
+        self.runs.merge(later.runs.clone(), shape);
         let routes = self.requests.merge(&later.requests, names, theirs, None);
-        let shape = |shape: u32| shapes.get(shape as usize).copied().unwrap_or(shape);
-        let route = |route: u32| routes.get(route as usize).copied().unwrap_or(route);
+        let route = follow(&routes);
         self.bins.merge(&later.bins, route, shape);
         self.request_ids.merge(&later.request_ids, route, shape);
         self.find_roles();
@@ -365,7 +363,7 @@ impl Digest {
 
     /// Take note that routes went to other places.
     pub(super) fn moved_routes(&mut self, places: &[u32]) {
-        let route = |route: u32| places.get(route as usize).copied().unwrap_or(route);
+        let route = follow(places);
         let bins = std::mem::take(&mut self.bins);
         self.bins.merge(&bins, route, |shape| shape);
         let ids = std::mem::take(&mut self.request_ids);
@@ -396,19 +394,12 @@ impl Digest {
 /// A hash of a request's id; 0 when there is none.
 #[inline]
 fn request_hash(id: &[u8]) -> u64 {
-    use std::hash::Hasher;
-    if id.is_empty() {
-        return 0;
-    }
-    let mut hasher = rustc_hash::FxHasher::default();
-    hasher.write(id);
-    hasher.finish() | 1
+    if id.is_empty() { 0 } else { hash(id) }
 }
 
-/// Whether a record at this time is to be folded.
-#[inline]
-pub(super) fn is_within(window: Window, at_us: i64) -> bool {
-    window.has(at_us)
+/// Where something went when groups moved: `places` tells it for each of them.
+pub(super) fn follow(places: &[u32]) -> impl Fn(u32) -> u32 + Copy + '_ {
+    |group| places.get(group as usize).copied().unwrap_or(group)
 }
 
 #[inline]

@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicBool;
 
 use thiserror::Error;
 
+use super::driver::Driven;
 use super::filter::Filter;
-use super::fold::{Window, is_within};
+use super::fold::Window;
 use super::group::What;
 use super::skipped::excerpt;
 use super::snapshot::{self, SnapshotError};
@@ -248,7 +249,7 @@ impl Session {
         input: &mut Input,
         stop: &AtomicBool,
         watch: Watch<'_>,
-    ) -> Finished {
+    ) -> Driven {
         let reader = slow::Reader::new(self.settings.shapes);
         let threads = self.settings.threads;
         let mut fold = SlowFold {
@@ -256,7 +257,7 @@ impl Session {
             log,
             watch,
         };
-        Finished::of(|bytes| driver::digest(&reader, input, threads, stop, &mut fold, bytes))
+        driver::digest(&reader, input, threads, stop, &mut fold)
     }
 
     fn access(
@@ -266,7 +267,7 @@ impl Session {
         input: &mut Input,
         stop: &AtomicBool,
         watch: Watch<'_>,
-    ) -> Finished {
+    ) -> Driven {
         let threads = self.settings.threads;
         let mut fold = AccessFold {
             session: self,
@@ -274,7 +275,7 @@ impl Session {
             reader,
             watch,
         };
-        Finished::of(|bytes| driver::digest(reader, input, threads, stop, &mut fold, bytes))
+        driver::digest(reader, input, threads, stop, &mut fold)
     }
 
     /// Make room for more routes: find out which paths are one.
@@ -287,20 +288,6 @@ impl Session {
         let (learned, places) = requests.collapse(&given, names);
         self.digest.moved_routes(&places);
         self.learned.push(learned);
-    }
-}
-
-/// How reading a log ended.
-struct Finished {
-    bytes: u64,
-    failure: Option<io::Error>,
-}
-
-impl Finished {
-    fn of(read: impl FnOnce(&mut u64) -> io::Result<()>) -> Self {
-        let mut bytes = 0;
-        let failure = read(&mut bytes).err();
-        Self { bytes, failure }
     }
 }
 
@@ -345,7 +332,7 @@ impl Fold<slow::Record> for SlowFold<'_, '_> {
         digest.skips.note(self.log, offset, block, batch);
         for record in &batch.records {
             let at_us = digest.advance(block, batch, record);
-            let is_wanted = is_within(settings.window, at_us)
+            let is_wanted = settings.window.has(at_us)
                 && settings.filter.as_ref().is_none_or(|filter| {
                     let database = digest.database();
                     let wants = filter.wants_statement(block, batch, record, at_us, database);
@@ -355,7 +342,7 @@ impl Fold<slow::Record> for SlowFold<'_, '_> {
                 digest.filtered += 1;
                 continue;
             }
-            digest.statement(block, batch, record, || {
+            digest.statement(block, batch, record, at_us, || {
                 let statement = record.statement.of(block, &batch.side);
                 match settings.shapes {
                     ShapeStyle::Own => slow::shape::render(statement),
@@ -408,8 +395,8 @@ impl Fold<access::Record> for AccessFold<'_, '_> {
             let Session {
                 settings, digest, ..
             } = &mut *self.session;
-            let at_us = digest.at_request(record);
-            let is_wanted = is_within(settings.window, at_us)
+            let at_us = digest.at(record.at_us);
+            let is_wanted = settings.window.has(at_us)
                 && settings.filter.as_ref().is_none_or(|filter| {
                     digest.judged(filter.wants_request(block, batch, record, at_us))
                 });

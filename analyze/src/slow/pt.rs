@@ -37,7 +37,7 @@ fn id_of_bytes(fingerprint: &[u8]) -> String {
 
 /// Equal for equal fingerprints.
 pub(super) fn hash(statement: &[u8]) -> u64 {
-    super::shape::hash_of(&fingerprint_bytes(statement))
+    crate::hash::hash(&fingerprint_bytes(statement))
 }
 
 struct Rules {

@@ -35,7 +35,7 @@ pub(super) fn read_as(format: Format, log: &[u8]) -> (Vec<Seen>, Vec<&'static st
     let records = batch.records.iter().map(|record| {
         let mut name = Vec::new();
         reader.name(record, log, &batch.side, &mut name);
-        assert_eq!(hash::hash(&name), record.key);
+        assert_eq!(crate::hash::hash(&name), record.key);
         Seen {
             name: text(name),
             method: text(of(record.method)),

@@ -76,9 +76,9 @@ fn driven(input: &mut (dyn Read + Send), threads: usize) -> (Vec<(u64, Vec<u8>)>
             lines.push((offset + span.start() as u64, span.of(block, &[]).to_vec()));
         }
     };
-    let mut bytes = 0;
     let stop = AtomicBool::new(false);
-    digest(&Lines, input, threads, &stop, &mut fold, &mut bytes).unwrap();
+    let driven = digest(&Lines, input, threads, &stop, &mut fold);
+    assert!(driven.failure.is_none(), "{driven:?}");
     (lines, skipped)
 }
 
@@ -152,10 +152,16 @@ fn an_error_comes_after_what_was_read() {
     }
     let mut seen = 0;
     let mut fold = |_: u64, _: &[u8], batch: &Batch<Span>| seen += batch.records.len();
-    let (mut bytes, stop) = (0, AtomicBool::new(false));
-    let result = digest(&Lines, &mut Broken(0), 2, &stop, &mut fold, &mut bytes);
-    assert!(result.unwrap_err().to_string().contains("the disk is gone"));
-    assert_eq!((seen, bytes), (1, 4));
+    let stop = AtomicBool::new(false);
+    let driven = digest(&Lines, &mut Broken(0), 2, &stop, &mut fold);
+    assert!(
+        driven
+            .failure
+            .unwrap()
+            .to_string()
+            .contains("the disk is gone")
+    );
+    assert_eq!((seen, driven.bytes), (1, 4));
 }
 
 #[test]
@@ -174,7 +180,7 @@ fn a_panic_ends_the_digest() {
         let mut fold = |_: u64, _: &[u8], _: &Batch<Span>| {};
         let stop = AtomicBool::new(false);
         let mut input = Cursor::new(b"one\n".repeat(BLOCK_BYTES));
-        digest(&Panics, &mut input, 3, &stop, &mut fold, &mut 0)
+        digest(&Panics, &mut input, 3, &stop, &mut fold)
     };
     assert!(std::panic::catch_unwind(run).is_err());
 }

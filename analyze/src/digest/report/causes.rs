@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::groups::seconds;
+use crate::digest::fold::follow;
 use crate::digest::{Digest, Section};
 use crate::sql::causes::{self, Bins, Source};
 
@@ -48,7 +49,7 @@ pub(super) fn causes(
     if digest.statements.records == 0 || routes.records == 0 {
         return Vec::new();
     }
-    let place = |route: u32| places.get(route as usize).copied().unwrap_or(route);
+    let place = follow(places);
     let (mut bins, mut ids) = (Bins::default(), causes::RequestIds::default());
     bins.merge(&digest.bins, place, |shape| shape);
     ids.merge(&digest.request_ids, place, |shape| shape);

@@ -7,7 +7,8 @@
 //! backslashes, double quotes) has no skeleton and is read as ever.
 
 use super::super::quote::{is_word, quoted_end};
-use super::{Shape, hash};
+use super::Shape;
+use crate::hash::hash;
 
 /// Longer statements are read.
 const LONGEST: usize = 4 << 10;
@@ -33,7 +34,7 @@ impl Memo {
         if statement.len() > LONGEST || !write(statement, &mut self.skeleton) {
             return None;
         }
-        Some(Key(hash::hash(&self.skeleton)))
+        Some(Key(hash(&self.skeleton)))
     }
 
     /// The shape that was kept.

@@ -11,7 +11,6 @@
 //! - words are in lower case, and plain identifiers lose their quotes. Digits in names are kept.
 
 mod fold;
-mod hash;
 mod keyword;
 mod lex;
 mod memo;
@@ -22,6 +21,7 @@ use md5::{Digest, Md5};
 
 use super::Verb;
 use super::quote::Inside;
+use crate::hash::hash;
 use memo::Memo;
 use writer::Writer;
 
@@ -51,7 +51,7 @@ impl Shaper {
     pub(super) fn shape(&mut self, statement: &[u8]) -> Shape {
         if is_admin(statement) {
             return Shape {
-                hash: hash::hash(admin_text(statement)),
+                hash: hash(admin_text(statement)),
                 verb: Verb::Admin,
                 request_id: None,
                 // A statement may begin with a comment that looks like one.
@@ -64,7 +64,7 @@ impl Shaper {
         }
         let read = self.write(statement);
         let shape = Shape {
-            hash: hash::hash(self.writer.text()),
+            hash: hash(self.writer.text()),
             verb: self.writer.verb(),
             request_id: read.request_id,
             end: read.end,
@@ -122,10 +122,6 @@ pub fn render(statement: &[u8]) -> String {
     let mut shaper = Shaper::default();
     shaper.write(statement);
     readable(shaper.writer.text())
-}
-
-pub(super) fn hash_of(text: &[u8]) -> u64 {
-    hash::hash(text)
 }
 
 /// Text for people: what is no UTF-8 and control bytes as `\xff`. A backslash is doubled, so that
