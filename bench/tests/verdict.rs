@@ -114,26 +114,32 @@ fn a_moderate_rate_is_met() {
     check_undisturbed(&url, &args, "target-rate-met", "of 300 arrivals");
 }
 
+/// Run until a load thread had no time left. Whoever else uses the machine can take the CPU from under
+/// a run without the system telling it, which then looks a little less busy than it was.
+#[track_caller]
+fn check_saturated(args: &[&str]) {
+    for _ in 0..4 {
+        let ran = run(args);
+        if ran.report()["verdict"] == "generator-limited" {
+            check(&ran, "generator-limited", "a load thread used");
+            return;
+        }
+        eprintln!("disturbed: {}", ran.report()["evidence"]);
+    }
+    check(&run(args), "generator-limited", "a load thread used");
+}
+
 #[test]
 fn a_rate_that_no_thread_can_send_is_ours() {
     let _turn = turn();
     let (_target, address) = quick_target();
     let url = format!("http://{address}/");
     // A check that takes long, so that the target is never the slower one.
-    let check_slowly = "[1, 2, 3, 4, 5, 6, 7, 8].all(n, [1, 2, 3, 4, 5].all(m, n * m < 100))";
-    let args = ["--rate", "3000000", "--threads", "1", "--duration", "1s"];
-    let ran = run(&[&[url.as_str(), "--check", check_slowly], &args[..]].concat());
-    check(&ran, "generator-limited", "a load thread used");
-    let ran = run(&[
-        &url,
-        "--check",
-        check_slowly,
-        "--threads",
-        "1",
-        "--duration",
-        "1s",
-    ]);
-    check(&ran, "generator-limited", "a load thread used");
+    let numbers = "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]";
+    let slow = format!("{numbers}.all(n, {numbers}.all(m, n * m < 300))");
+    let args = [url.as_str(), "--check", slow.as_str(), "--threads", "1", "--duration", "2s"];
+    check_saturated(&args);
+    check_saturated(&[&args[..], &["--rate", "3000000"]].concat());
 }
 
 #[test]
