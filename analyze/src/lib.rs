@@ -7,6 +7,7 @@
 pub mod access;
 pub mod digest;
 mod hash;
+pub mod http1;
 pub mod latency;
 pub mod report;
 pub mod sample;

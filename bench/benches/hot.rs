@@ -5,9 +5,9 @@
 
 use divan::{Bencher, black_box};
 use isukit::check::{Check, Subject};
-use isukit::http1::limits::ReplyLimits;
 use isukit::http1::request::{Body, Request, SlotText, SlotValues};
-use isukit::http1::{Head, HeadCache, ReplyReader, Want};
+use isukit_analyze::http1::limits::ReplyLimits;
+use isukit_analyze::http1::{Head, HeadCache, ReplyReader, Want};
 use isukit_analyze::latency::Latencies;
 use isukit_proto::{JsonParseOptions, Message, Schema};
 

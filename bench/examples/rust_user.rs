@@ -21,9 +21,9 @@ use isukit::engine::{
     self, Behaviour, Call, ClientId, Cx, Fault, FaultKind, Load, Local, Next, Outcome, Phase, Plan,
     Population, ReplyView, StopSwitch, Timeouts, User, Wake,
 };
-use isukit::http1::Want;
-use isukit::http1::limits::ReplyLimits;
 use isukit::http1::target::Target;
+use isukit_analyze::http1::Want;
+use isukit_analyze::http1::limits::ReplyLimits;
 use isukit_proto::{FieldPath, FieldRef, Message, Schema, WriteValue};
 
 /// The tags that are scored, by index.

@@ -7,8 +7,6 @@ pub mod check;
 pub mod cli;
 pub mod engine;
 pub mod expect;
-#[doc(hidden)]
-pub mod fuzz;
 pub mod growth;
 pub mod hdr;
 pub mod http1;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::engine::{Behaviour, Call, Cx, Local, Nanos, Next, StepId, User, Wake};
 use crate::expect::Expect;
-use crate::http1::Want;
 use crate::http1::request::Request;
+use isukit_analyze::http1::Want;
 
 /// The longest pause of a user whose calls fail one after the other: 100 ms.
 ///

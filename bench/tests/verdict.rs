@@ -137,7 +137,15 @@ fn a_rate_that_no_thread_can_send_is_ours() {
     // A check that takes long, so that the target is never the slower one.
     let numbers = "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]";
     let slow = format!("{numbers}.all(n, {numbers}.all(m, n * m < 300))");
-    let args = [url.as_str(), "--check", slow.as_str(), "--threads", "1", "--duration", "2s"];
+    let args = [
+        url.as_str(),
+        "--check",
+        slow.as_str(),
+        "--threads",
+        "1",
+        "--duration",
+        "2s",
+    ];
     check_saturated(&args);
     check_saturated(&[&args[..], &["--rate", "3000000"]].concat());
 }

@@ -16,9 +16,9 @@ use crate::engine::{
     self, Behaviour, Call, Cx, Fault, Load, Local, Next, Phase, Population, StepId, StopSwitch,
     User, Wake,
 };
-use crate::http1::Want;
 use crate::http1::request::SlotValues;
 use crate::single::Single;
+use isukit_analyze::http1::Want;
 
 /// A header with one of these in its name holds a secret.
 const SECRET_NAMES: [&str; 6] = ["auth", "cookie", "token", "secret", "password", "key"];

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::clock::Nanos;
 use super::user::StepId;
-use crate::http1::{HeadError, ReplyError};
+use isukit_analyze::http1::{HeadError, ReplyError};
 
 /// The kinds of failure a report tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

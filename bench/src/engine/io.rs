@@ -24,8 +24,8 @@ use super::tally::Delta;
 use super::timers::{TimerKey, Timers};
 use super::user::{Call, StepId, Timing};
 use crate::http1::target::Endpoint;
-use crate::http1::{ReplyReader, Want};
 use clients::Client;
+use isukit_analyze::http1::{ReplyReader, Want};
 
 /// How long a body waits for `100 Continue` before it is sent anyway (RFC 9110, section 10.1.1).
 const CONTINUE_WAIT: Nanos = 1_000_000_000;

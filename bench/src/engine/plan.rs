@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::stream::TlsSettings;
 use super::user::Behaviour;
 use crate::growth::Growth;
-use crate::http1::limits::ReplyLimits;
 use crate::http1::target::Endpoint;
 use crate::pace::{ArrivalSpec, Ramp};
+use isukit_analyze::http1::limits::ReplyLimits;
 
 /// How long to wait for the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,7 +25,7 @@ use super::stream::ReadOutcome;
 use super::tally::Delta;
 use super::timers::TimerKey;
 use super::user::{Failed, Local, Next, ReplyView, Wake};
-use crate::http1::{Done, HeadCache, Place, Progress, ReplyError, coding};
+use isukit_analyze::http1::{Done, HeadCache, Place, Progress, ReplyError, coding};
 
 /// Reads are this large, and a reply that fits is never copied.
 const READ_BYTES: usize = 128 * 1024;
@@ -702,7 +702,11 @@ impl<'r> Shard<'r> {
 }
 
 /// Head and body together, where the one follows the other in what was read.
-fn whole<'b>(bytes: &'b [u8], reply: &crate::http1::Reply, body: &[u8]) -> Option<&'b [u8]> {
+fn whole<'b>(
+    bytes: &'b [u8],
+    reply: &isukit_analyze::http1::Reply,
+    body: &[u8],
+) -> Option<&'b [u8]> {
     let together = reply.head.end == reply.body.start
         && body.len() == reply.body.len()
         && reply.codings.is_identity();

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use super::clock::Nanos;
 use super::fault::Fault;
-use crate::http1::Want;
+use isukit_analyze::http1::Want;
 
 /// A step: a group of requests that are counted together. An index into the run's
 /// [`Names`](super::Names).

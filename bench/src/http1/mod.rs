@@ -1,14 +1,5 @@
-//! HTTP/1.1 as a client sees it: requests to bytes, bytes to replies. No sockets here.
-//!
-//! Everything in this module is a function of bytes, so that tables of rows and a fuzzer can
-//! exercise it. Hard limits are in [`limits`].
+//! HTTP/1.1 as a client writes it: where a request goes, and its bytes. No sockets here; replies are
+//! read by [`isukit_analyze::http1`].
 
-pub mod coding;
-mod head;
-pub mod limits;
-mod reader;
 pub mod request;
 pub mod target;
-
-pub use head::{Coding, Codings, Head, HeadCache, HeadError, header_values};
-pub use reader::{Done, Place, Progress, Reply, ReplyError, ReplyReader, Want};

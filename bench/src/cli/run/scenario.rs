@@ -12,7 +12,6 @@ use super::{Job, load, run_job, threads, tls_options};
 use crate::cli::signals::stop_on_signals;
 use crate::cli::{COULD_NOT, DONE, FAILED, print};
 use crate::engine::{FaultKind, Load, Outcome, Phase, Plan, Timeouts, Totals};
-use crate::http1::limits::ReplyLimits;
 use crate::http1::target::{Endpoint, Target};
 use crate::report::{Asked, Scored};
 use crate::scenario::Scenario;
@@ -21,6 +20,7 @@ use crate::scenario::plan::phases;
 use crate::scenario::script::{RunOptions, ScriptRun, Trace};
 use crate::score::{Counts, Score};
 use crate::{score, tls};
+use isukit_analyze::http1::limits::ReplyLimits;
 
 /// How long one user of a kind acts with `--debug`, unless `--duration` says otherwise.
 const DEBUG_DURATION: Duration = Duration::from_secs(5);

@@ -12,13 +12,13 @@ use super::{Job, threads, tls_options};
 use crate::check::Check;
 use crate::engine::{Load, Phase, Plan, Population, Timeouts};
 use crate::expect::Expect;
-use crate::http1::limits::ReplyLimits;
 use crate::http1::request::{Body, Request, SlotText};
 use crate::http1::target::{Endpoint, Target};
 use crate::pace::ArrivalSpec;
 use crate::report::Asked;
 use crate::single::{Single, SingleBehaviour};
 use crate::tls;
+use isukit_analyze::http1::limits::ReplyLimits;
 
 /// Media type of protobuf bodies unless a header says otherwise.
 const PROTOBUF: &str = "application/vnd.google.protobuf";

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::http1::header_values;
+use isukit_analyze::http1::header_values;
 
 /// Replies kept.
 const ENTRIES: usize = 128;

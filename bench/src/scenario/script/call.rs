@@ -13,8 +13,8 @@ use super::request::{Options, Payload, check_path};
 use super::shown::{shown_reply, shown_request};
 use super::vm::{Host, Own, Vm};
 use crate::engine::{Call, Cx, ReplyView, StepId, Timing, nanos};
-use crate::http1::{Want, header_values};
 use crate::scenario::route::route_of;
+use isukit_analyze::http1::{Want, header_values};
 
 /// A call that waits for its reply.
 #[derive(Debug)]

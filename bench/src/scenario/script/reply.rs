@@ -14,7 +14,7 @@ use super::plain::Plain;
 use super::request::whole_number;
 use super::vm::{Host, Unlimited, host};
 use crate::engine::{Fault, FaultKind, StepId, Timing};
-use crate::http1::header_values;
+use isukit_analyze::http1::header_values;
 
 /// The reply that a flow has just got and has not yet been counted with what it found.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Bodies of the fuzz targets: ordinary functions, so that stable Rust replays their corpora.
 
-use crate::http1::limits::ReplyLimits;
-use crate::http1::{HeadCache, Place, Progress, ReplyReader, Want, coding};
+use super::limits::ReplyLimits;
+use super::{HeadCache, Place, Progress, ReplyReader, Want, coding};
 
 /// Limits small enough for a fuzzer to reach them.
 const LIMITS: ReplyLimits = ReplyLimits {

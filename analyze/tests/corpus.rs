@@ -53,11 +53,11 @@ fn the_corpus_and_what_is_near_it_break_nothing() {
     assert!(corpus.len() >= 20, "the corpus is missing");
     let mut random = fastrand::Rng::with_seed(7);
     for (name, input) in &corpus {
-        isukit::fuzz::reply(input);
+        isukit_analyze::http1::fuzz::reply(input);
         for _ in 0..CHANGED {
             let other = &corpus[random.usize(..corpus.len())].1;
             let changed = change(&mut random, input, other);
-            let result = std::panic::catch_unwind(|| isukit::fuzz::reply(&changed));
+            let result = std::panic::catch_unwind(|| isukit_analyze::http1::fuzz::reply(&changed));
             assert!(
                 result.is_ok(),
                 "near {name}: \"{}\"",
