@@ -29,4 +29,5 @@ pub use error::{
 };
 pub use limits::Limits;
 pub use nearest::nearest;
+pub use schema::services::{HttpRule, Method};
 pub use schema::{Message, Schema};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
+use crate::schema::services::MethodTable;
 use crate::wire::WireType;
 
 /// A hash map without a per-process seed: the keys are the schema's, not a stranger's.
@@ -252,6 +253,7 @@ pub(crate) struct Tables {
     pub(crate) messages: Vec<MessageTable>,
     pub(crate) enums: Vec<EnumTable>,
     pub(crate) by_name: NameMap,
+    pub(crate) methods: Vec<MethodTable>,
 }
 
 impl Tables {

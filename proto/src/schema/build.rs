@@ -6,11 +6,13 @@ use prost_reflect::{
     Cardinality, DescriptorPool, EnumDescriptor, ExtensionDescriptor, FieldDescriptor,
     Kind as Reflected, MessageDescriptor, Syntax, Value,
 };
+use prost_types::FieldDescriptorProto;
 
 use crate::codec::tables::{
     DefaultValue, EnumTable, EnumValue, Field, Kind, MessageTable, NO_ONEOF, NameMap, Tables,
     WellKnown,
 };
+use crate::schema::services::methods;
 use crate::wire::{WireType, zigzag};
 
 /// Where each type's table is.
@@ -39,7 +41,7 @@ pub(crate) fn tables(pool: &DescriptorPool) -> Tables {
         .map(|message| message_table(&message, &places))
         .collect();
     mark_requiring(&mut messages);
-    let by_name = places
+    let by_name: NameMap = places
         .messages
         .iter()
         .map(|(name, at)| (name.as_str().into(), *at))
@@ -47,6 +49,7 @@ pub(crate) fn tables(pool: &DescriptorPool) -> Tables {
     Tables {
         messages,
         enums: pool.all_enums().map(|kind| enum_table(&kind)).collect(),
+        methods: methods(pool, &by_name),
         by_name,
     }
 }
@@ -139,7 +142,7 @@ fn plain_field(field: &FieldDescriptor, oneof: Option<usize>, places: &Places) -
             group: field.is_group(),
             cardinality: field.cardinality(),
             map: field.is_map(),
-            packed: field.is_packed(),
+            packed: packed(field.field_descriptor_proto(), field.parent_file().syntax()),
             presence: field.supports_presence(),
             utf8: field.parent_file().syntax() == Syntax::Proto3,
             default: field.default_value(),
@@ -161,7 +164,10 @@ fn extension_field(extension: &ExtensionDescriptor, places: &Places) -> Field {
             group: extension.is_group(),
             cardinality: extension.cardinality(),
             map: extension.is_map(),
-            packed: extension.is_packed(),
+            packed: packed(
+                extension.field_descriptor_proto(),
+                extension.parent_file().syntax(),
+            ),
             presence: extension.supports_presence(),
             utf8: extension.parent_file().syntax() == Syntax::Proto3,
             default: extension.default_value(),
@@ -257,6 +263,13 @@ fn default(value: &Value, kind: Kind) -> DefaultValue {
         Value::Bytes(value) => return DefaultValue::Bytes(value.as_ref().into()),
         _ => 0,
     })
+}
+
+/// Whether the option or else the syntax has a list packed. Reflection decides it before the compiler
+/// has read the options of sources, and so misses the option there.
+fn packed(field: &FieldDescriptorProto, syntax: Syntax) -> bool {
+    let option = field.options.as_ref().and_then(|options| options.packed);
+    option.unwrap_or(syntax == Syntax::Proto3)
 }
 
 /// `"name":` with the name escaped.

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use prost::Message as _;
 use prost_reflect::DescriptorPool;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
-use protox::file::{FileResolver, GoogleFileResolver};
+use protox::file::{
+    ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
+};
 
 use crate::error::SchemaError;
 use crate::limits::Limits;
@@ -22,6 +24,20 @@ const WELL_KNOWN: [&str; 7] = [
     "google/protobuf/wrappers.proto",
 ];
 
+/// `google/api/annotations.proto` and what it imports, for sources that come without them.
+struct HttpAnnotations;
+
+impl FileResolver for HttpAnnotations {
+    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
+        let source = match name {
+            "google/api/annotations.proto" => include_str!("google/api/annotations.proto"),
+            "google/api/http.proto" => include_str!("google/api/http.proto"),
+            _ => return Err(protox::Error::file_not_found(name)),
+        };
+        File::from_source(name, source)
+    }
+}
+
 /// Compiles every `.proto` file below the directories.
 pub(crate) fn sources(dirs: &[PathBuf], limits: &Limits) -> Result<DescriptorPool, SchemaError> {
     let mut files = Vec::new();
@@ -34,7 +50,13 @@ pub(crate) fn sources(dirs: &[PathBuf], limits: &Limits) -> Result<DescriptorPoo
             dirs: dirs.join(", "),
         });
     }
-    let mut compiler = protox::Compiler::new(dirs).map_err(|error| placed(&error, dirs))?;
+    let mut resolver = ChainFileResolver::new();
+    for dir in dirs {
+        resolver.add(IncludeFileResolver::new(dir.clone()));
+    }
+    resolver.add(HttpAnnotations);
+    resolver.add(GoogleFileResolver::new());
+    let mut compiler = protox::Compiler::with_file_resolver(resolver);
     for file in &files {
         compiler
             .open_file(file)
@@ -181,15 +203,19 @@ pub(crate) fn descriptor_set(bytes: &[u8], limits: &Limits) -> Result<Descriptor
         {
             continue;
         }
-        let Ok(file) = GoogleFileResolver::new().open_file(&name) else {
+        let file = HttpAnnotations.open_file(&name);
+        let Ok(file) = file.or_else(|_| GoogleFileResolver::new().open_file(&name)) else {
             return Err(unusable(format!("the imported file {name} is not in it")));
         };
         wanted.extend(file.file_descriptor_proto().dependency.iter().cloned());
         files.push(file.file_descriptor_proto().clone());
     }
-    files.extend(set.file);
+    // Two sets in a row are one. The set itself goes in as it came, since decoding it as above loses
+    // options that are extensions.
+    let mut whole = FileDescriptorSet { file: files }.encode_to_vec();
+    whole.extend_from_slice(bytes);
     let mut pool = DescriptorPool::new();
-    pool.add_file_descriptor_protos(files)
+    pool.decode_file_descriptor_set(whole.as_slice())
         .map_err(|error| unusable(error.to_string()))?;
     Ok(pool)
 }

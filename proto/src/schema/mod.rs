@@ -2,6 +2,7 @@
 
 mod build;
 mod compile;
+pub(crate) mod services;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,7 +29,9 @@ struct Inner {
 impl Schema {
     /// Compiles every `*.proto` file below each directory. Each directory is an import root; imports
     /// may cross from one to another; `google/protobuf/*.proto` can always be imported, and the
-    /// well-known types are always part of the schema. No `protoc` is needed.
+    /// well-known types are always part of the schema. So can `google/api/annotations.proto` and
+    /// `google/api/http.proto`; files of these names below the directories go first. No `protoc` is
+    /// needed.
     ///
     /// # Errors
     ///
@@ -40,7 +43,8 @@ impl Schema {
     }
 
     /// Reads an encoded `google.protobuf.FileDescriptorSet`, as `protoc --descriptor_set_out` writes.
-    /// Imports from `google/protobuf` may be absent, all others must be included.
+    /// Imports from `google/protobuf` may be absent, and so may `google/api/annotations.proto` and
+    /// `google/api/http.proto`; all others must be included.
     ///
     /// # Errors
     ///
