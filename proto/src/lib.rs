@@ -14,10 +14,12 @@ mod schema;
 pub mod wire;
 
 pub use codec::fields::{EnumInfo, FieldInfo, FieldKind, FieldRef, OneofRef};
+pub use codec::fit::Fit;
 pub use codec::from_json::JsonParseOptions;
 pub use codec::path::FieldPath;
 pub use codec::path_parse::Segment;
 pub use codec::read::subslice_range;
+pub use codec::readable::Readable;
 pub use codec::template::{SlotValue, Template};
 pub use codec::text::TextOptions;
 pub use codec::to_json::{JsonOptions, Unknown};

@@ -1,6 +1,7 @@
 //! The codec: walks the wire by tables made from the descriptors, once.
 
 pub(crate) mod fields;
+pub(crate) mod fit;
 pub(crate) mod from_json;
 mod from_json_special;
 pub(crate) mod index;
@@ -12,8 +13,10 @@ pub(crate) mod path_parse;
 mod path_read;
 mod path_walk;
 pub(crate) mod read;
+pub(crate) mod readable;
 mod render;
 mod room;
+mod shape;
 mod slots;
 pub(crate) mod tables;
 pub(crate) mod template;

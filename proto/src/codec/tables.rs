@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::sync::OnceLock;
 
 use crate::schema::services::MethodTable;
 use crate::wire::WireType;
@@ -254,6 +255,8 @@ pub(crate) struct Tables {
     pub(crate) enums: Vec<EnumTable>,
     pub(crate) by_name: NameMap,
     pub(crate) methods: Vec<MethodTable>,
+    /// One number for each message type, made when it is first asked for.
+    pub(crate) shapes: OnceLock<Vec<u64>>,
 }
 
 impl Tables {

@@ -1,6 +1,7 @@
 //! Descriptors -> tables.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use prost_reflect::{
     Cardinality, DescriptorPool, EnumDescriptor, ExtensionDescriptor, FieldDescriptor,
@@ -50,6 +51,7 @@ pub(crate) fn tables(pool: &DescriptorPool) -> Tables {
         messages,
         enums: pool.all_enums().map(|kind| enum_table(&kind)).collect(),
         methods: methods(pool, &by_name),
+        shapes: OnceLock::new(),
         by_name,
     }
 }
