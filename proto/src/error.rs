@@ -226,7 +226,7 @@ impl DecodeError {
     }
 }
 
-/// JSON that is not the message it was read as, or a template that cannot be filled.
+/// JSON or text that is not the message it was read as, or a template that cannot be filled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} column {column}{}: {cause}", at_path(.path))]
 #[non_exhaustive]
@@ -241,13 +241,19 @@ pub struct EncodeError {
     pub cause: EncodeCause,
 }
 
-/// Why a JSON text does not encode.
+/// Why JSON or text does not encode.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeCause {
     /// The text is not JSON.
     #[error("not JSON: expected {expected}; correct the text")]
     Syntax {
+        /// What would have been right here.
+        expected: &'static str,
+    },
+    /// The text is not in text format.
+    #[error("not text format: expected {expected}; correct the text")]
+    Text {
         /// What would have been right here.
         expected: &'static str,
     },
@@ -290,7 +296,7 @@ pub enum EncodeCause {
         /// The value nearest to it, if any is near.
         nearest: Option<String>,
     },
-    /// A key, or both names of one field, appears twice.
+    /// A key, or both names of one field, appears twice; in text, a single field does.
     #[error("the key {name} appears twice; remove one")]
     Duplicate {
         /// The key as written.

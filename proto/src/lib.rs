@@ -11,11 +11,13 @@ pub mod fuzz;
 mod limits;
 mod nearest;
 mod schema;
+pub mod schemaless;
 pub mod wire;
 
 pub use codec::fields::{EnumInfo, FieldInfo, FieldKind, FieldRef, OneofRef};
 pub use codec::fit::Fit;
 pub use codec::from_json::JsonParseOptions;
+pub use codec::from_text::TextParseOptions;
 pub use codec::path::FieldPath;
 pub use codec::path_parse::Segment;
 pub use codec::read::subslice_range;

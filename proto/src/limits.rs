@@ -22,6 +22,8 @@ pub struct Limits {
     pub json_bytes: usize,
     /// Arrays and objects nested in a JSON text. Default 100; at most 200.
     pub json_depth: usize,
+    /// Bytes of one message in text format. Default 256 MiB, as a byte takes up to four.
+    pub text_bytes: usize,
     /// Segments of one field path. Default 32, which is also the most.
     pub path_segments: usize,
     /// Distinct placeholders of one template. Default 256.
@@ -51,6 +53,7 @@ impl Limits {
             json_depth: self.json_depth.min(Self::DEPTH_MAX),
             message_bytes: self.message_bytes.min(Self::MESSAGE_BYTES_MAX),
             json_bytes: self.json_bytes.min(Self::MESSAGE_BYTES_MAX),
+            text_bytes: self.text_bytes.min(Self::MESSAGE_BYTES_MAX),
             path_segments: self.path_segments.min(Self::PATH_SEGMENTS_MAX),
             ..self
         }
@@ -65,6 +68,7 @@ impl Default for Limits {
             fields: 8_000_000,
             json_bytes: 64 << 20,
             json_depth: 100,
+            text_bytes: 256 << 20,
             path_segments: Self::PATH_SEGMENTS_MAX,
             template_slots: 256,
             descriptor_bytes: 64 << 20,

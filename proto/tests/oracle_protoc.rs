@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use isukit_proto::wire::{WireType, put_tag, put_varint};
-use isukit_proto::{JsonOptions, JsonParseOptions, TextOptions};
+use isukit_proto::{JsonOptions, JsonParseOptions, TextOptions, TextParseOptions};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -210,5 +210,113 @@ fn a_descriptor_set_is_as_good_as_the_sources() {
             .to_json(&bytes, &JsonOptions::new(), &mut theirs)
             .unwrap();
         assert_eq!(ours, theirs);
+    }
+}
+
+#[test]
+fn we_read_text_as_protoc_reads_it() {
+    for (list, item) in [
+        ("oracle.v1.Batch", "oracle.v1.Everything"),
+        ("oracle.v1.LegacyBatch", "oracle.v1.Legacy"),
+    ] {
+        for _ in 0..3 {
+            let of = message(list);
+            let text = protoc(&format!("--decode={list}"), &batch(item, 200, Wild::NONE));
+            let mut ours = Vec::new();
+            of.from_text(&text, &TextParseOptions::new().strict(true), &mut ours)
+                .unwrap();
+            let theirs = protoc(&format!("--encode={list}"), &text);
+            let (mut a, mut b) = (Vec::new(), Vec::new());
+            of.to_text(&ours, &TextOptions::new(), &mut a).unwrap();
+            of.to_text(&theirs, &TextOptions::new(), &mut b).unwrap();
+            same_text(&a, &b);
+        }
+    }
+}
+
+#[test]
+fn odd_text_is_read_as_protoc_reads_it() {
+    let of = message("oracle.v1.Everything");
+    for (text, valid) in [
+        ("inner < n: 0x1F > inners: [{n: 1}, <n: 2>]", true),
+        ("a_float: 1.5f; a_double: -inf, a_string: 'a' \"b\"", true),
+        ("a_float: nan a_double: -nan", true),
+        ("a_float: 1e39 a_double: 1e400", true),
+        ("a_float: 16777217", true),
+        ("a_float: 10F a_double: .5", true),
+        ("an_int32: - 1", true),
+        ("an_int32: 017", true),
+        ("an_int32: 08", false),
+        ("a_bool: t", true),
+        ("a_bool: 1", true),
+        ("a_bool: 2", false),
+        ("a_bool: TRUE", false),
+        ("a_float: 0x10", false),
+        ("a_uint64: 18446744073709551615", true),
+        ("a_uint64: 18446744073709551616", false),
+        ("an_int64: -9223372036854775808", true),
+        ("color: COLOR_RED", true),
+        ("color: -5", true),
+        ("color: 77", true),
+        ("color: NONE", false),
+        (
+            "some_bytes: \"\\a\\b\\f\\n\\r\\t\\v\\?\\\\\\'\\\"\\0\\12\\377\\x7\\xfF\"",
+            true,
+        ),
+        ("a_string: \"\\u00e9\\U0001F600\"", true),
+        ("a_string: \"\\q\"", false),
+        ("a_string: 'a\n'", false),
+        ("an_int32: 1 an_int32: 2", false),
+        ("choice_int32: 1 choice_color: COLOR_RED", false),
+        ("packed_int32: [1, 2] packed_int32: 3", true),
+        ("packed_int32: []", true),
+        ("packed_int32: [1,]", false),
+        ("an_int32 1", false),
+        ("inner { n: 1 >", false),
+        (
+            "by_string { key: 'a' value: 'b' } by_string { value: 'c' }",
+            true,
+        ),
+        (
+            "wkt_any { [type.googleapis.com/oracle.v1.Inner] { n: 1 } }",
+            true,
+        ),
+        (
+            "wkt_any { [type.googleapis.com/oracle.v1.None] { n: 1 } }",
+            false,
+        ),
+        ("# only a comment", true),
+        ("an_int32: 1,, a_bool: t", false),
+        ("an_int32: 1b: 2", false),
+    ] {
+        let mut child = Command::new("protoc")
+            .arg("--encode=oracle.v1.Everything")
+            .arg("-I")
+            .arg(protos())
+            .arg("everything.proto")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("cannot run protoc; run scripts/setup to install it");
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
+        drop(stdin);
+        let theirs = child.wait_with_output().unwrap();
+        let mut ours = Vec::new();
+        let read = of.from_text(
+            text.as_bytes(),
+            &TextParseOptions::new().strict(true),
+            &mut ours,
+        );
+        assert_eq!(theirs.status.success(), valid, "protoc: {text}");
+        assert_eq!(read.is_ok(), valid, "{text}: {read:?}");
+        if valid {
+            assert_eq!(
+                support::text(&of, &ours),
+                support::text(&of, &theirs.stdout),
+                "{text}"
+            );
+        }
     }
 }

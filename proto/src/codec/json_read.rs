@@ -59,6 +59,11 @@ impl<T> Within for Outcome<T> {
 }
 
 impl Fault {
+    /// Moves the fault to another place of the text.
+    pub(crate) fn set_at(&mut self, at: usize) {
+        self.at = at;
+    }
+
     /// The public form, with line and column counted in `text`.
     pub(crate) fn place(self, text: &[u8]) -> EncodeError {
         let before = &text[..self.at.min(text.len())];

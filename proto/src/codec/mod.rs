@@ -1,9 +1,12 @@
 //! The codec: walks the wire by tables made from the descriptors, once.
 
+pub(crate) mod exact;
 pub(crate) mod fields;
 pub(crate) mod fit;
 pub(crate) mod from_json;
 mod from_json_special;
+pub(crate) mod from_text;
+pub(crate) mod guess;
 pub(crate) mod index;
 mod json_read;
 pub(crate) mod json_write;
@@ -21,6 +24,8 @@ mod slots;
 pub(crate) mod tables;
 pub(crate) mod template;
 pub(crate) mod text;
+mod text_lex;
+mod text_number;
 mod text_write;
 pub(crate) mod to_json;
 pub(crate) mod validate;

@@ -3,6 +3,7 @@
 //! The bytes are copied up to the first fault. The messages that are open there are closed: the
 //! lengths they claim are replaced by what they have.
 
+use super::guess;
 use super::tables::{Field, Kind, MessageTable, Tables, WellKnown};
 use super::to_json::{JsonOptions, element};
 use super::validate::utf8;
@@ -40,6 +41,7 @@ impl Message {
             fields_left: limits.fields,
             out: Vec::with_capacity(beginning.len()),
             any: false,
+            guess: false,
         };
         let read = repair.message(Some(self.table()), &mut Reader::new(beginning), 0, 0);
         let mut out = repair.out;
@@ -77,6 +79,7 @@ impl Message {
                 fields_left: self.limits().fields,
                 out: Vec::with_capacity(end),
                 any: false,
+                guess: false,
             };
             // The fault is known; what closing the messages says of it is not.
             let _ = repair.message(Some(self.table()), &mut Reader::new(&whole[..end]), 0, 0);
@@ -86,13 +89,15 @@ impl Message {
     }
 }
 
-struct Repair<'a> {
+pub(crate) struct Repair<'a> {
     tables: &'a Tables,
     limits: &'a Limits,
     fields_left: usize,
     out: Vec<u8>,
     /// Whether an `Any` of a known type was met.
     any: bool,
+    /// Whether an unknown field that is cut off is read as the message it may be.
+    guess: bool,
 }
 
 /// One field as it is being read.
@@ -112,6 +117,32 @@ impl<'b> At<'b> {
 }
 
 impl<'a> Repair<'a> {
+    /// Reads bytes of which no type is known.
+    pub(crate) fn without_schema(bytes: &[u8], limits: &'a Limits) -> Readable {
+        let beginning = &bytes[..bytes.len().min(limits.message_bytes)];
+        let tables = Tables::default();
+        let mut repair = Repair {
+            tables: &tables,
+            limits,
+            fields_left: limits.fields,
+            out: Vec::with_capacity(beginning.len()),
+            any: false,
+            guess: true,
+        };
+        let read = repair.message(None, &mut Reader::new(beginning), 0, 0);
+        let error = match bytes.len() > limits.message_bytes {
+            true => Some(DecodeError::Size {
+                size: bytes.len(),
+                limit: limits.message_bytes,
+            }),
+            false => read.err(),
+        };
+        Readable {
+            bytes: repair.out,
+            error,
+        }
+    }
+
     /// Copies fields up to the end of the reader or the group, or up to a fault; what is in the output
     /// is well formed either way. Without a table every field is unknown.
     fn message(
@@ -163,7 +194,7 @@ impl<'a> Repair<'a> {
                     let table = field.map(|field| self.tables.sub(field));
                     self.group(table, &at, reader, depth)?;
                 }
-                (WireType::Len, ..) => self.unknown(&at, reader)?,
+                (WireType::Len, ..) => self.unknown(&at, reader, depth)?,
                 _ => {
                     reader.skip(number, wire, 0)?;
                     self.out.extend_from_slice(at.until(reader));
@@ -179,7 +210,12 @@ impl<'a> Repair<'a> {
     }
 
     /// A length-delimited field the schema lacks.
-    fn unknown(&mut self, at: &At<'_>, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+    fn unknown(
+        &mut self,
+        at: &At<'_>,
+        reader: &mut Reader<'_>,
+        depth: usize,
+    ) -> Result<(), DecodeError> {
         let tag = at.until(reader);
         let length = reader.offset();
         let (content, cut) = cut_off(reader)?;
@@ -188,8 +224,23 @@ impl<'a> Repair<'a> {
             return Ok(());
         };
         self.out.extend_from_slice(tag);
-        put_varint(&mut self.out, content.len() as u64);
-        self.out.extend_from_slice(content);
+        let begin = self.out.len();
+        let text = guess::printable(content).is_some();
+        if self.guess && !text && depth < self.limits.depth {
+            let start = reader.offset() - content.len();
+            let mut inner = Reader::nested(content, start);
+            // The fault is known already.
+            let _ = self.message(None, &mut inner, 0, depth + 1);
+            if guess::plausibility(&self.out[begin..]) <= 0.5 {
+                self.out.truncate(begin);
+                self.out.extend_from_slice(content);
+            }
+        } else {
+            self.out.extend_from_slice(content);
+        }
+        let mut len = Vec::with_capacity(10);
+        put_varint(&mut len, (self.out.len() - begin) as u64);
+        self.out.splice(begin..begin, len);
         Err(over(length, claimed, content))
     }
 

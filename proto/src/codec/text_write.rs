@@ -3,20 +3,41 @@
 /// A quoted string with C escapes: everything but printable ASCII becomes three octal digits.
 pub(crate) fn quoted(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    for &byte in bytes {
-        match byte {
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            b'"' | b'\'' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            0x20..0x7f => out.push(byte),
-            _ => out.extend_from_slice(&[
-                b'\\',
-                b'0' + (byte >> 6),
-                b'0' + (byte >> 3 & 7),
-                b'0' + (byte & 7),
-            ]),
+    bytes.iter().for_each(|byte| escaped(*byte, out));
+    out.push(b'"');
+}
+
+#[inline(always)]
+fn escaped(byte: u8, out: &mut Vec<u8>) {
+    match byte {
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        b'"' | b'\'' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+        0x20..0x7f => out.push(byte),
+        _ => out.extend_from_slice(&[
+            b'\\',
+            b'0' + (byte >> 6),
+            b'0' + (byte >> 3 & 7),
+            b'0' + (byte & 7),
+        ]),
+    }
+}
+
+/// As [`quoted`], with printable text beyond ASCII as it is. What is not UTF-8 is escaped.
+pub(crate) fn quoted_text(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if !c.is_ascii() && !c.is_control() {
+                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            } else {
+                c.encode_utf8(&mut [0; 4])
+                    .bytes()
+                    .for_each(|byte| escaped(byte, out));
+            }
         }
+        chunk.invalid().iter().for_each(|byte| escaped(*byte, out));
     }
     out.push(b'"');
 }
