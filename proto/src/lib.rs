@@ -26,6 +26,7 @@ pub use codec::template::{SlotValue, Template};
 pub use codec::text::TextOptions;
 pub use codec::to_json::{JsonOptions, Unknown};
 pub use codec::value::Value;
+pub use codec::weigh::{Step, Weight};
 pub use codec::write::{WriteValue, Writer};
 pub use error::{
     DecodeError, EncodeCause, EncodeError, PathError, RenderError, SchemaError, UnknownType,

@@ -30,6 +30,7 @@ mod text_write;
 pub(crate) mod to_json;
 pub(crate) mod validate;
 pub(crate) mod value;
+pub(crate) mod weigh;
 pub(crate) mod well_known;
 pub(crate) mod write;
 mod write_value;
