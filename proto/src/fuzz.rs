@@ -4,8 +4,8 @@
 use std::sync::OnceLock;
 
 use crate::{
-    DecodeError, FieldKind, FieldRef, JsonOptions, JsonParseOptions, Message, Schema, SlotValue,
-    TextOptions, Unknown, Value, WriteValue,
+    DecodeError, FieldKind, FieldRef, JsonOptions, JsonParseOptions, Limits, Message, Schema,
+    SlotValue, TextOptions, TextParseOptions, Unknown, Value, WriteValue, schemaless,
 };
 
 /// A schema with every construct the readers treat differently.
@@ -269,7 +269,12 @@ pub fn template(data: &[u8]) {
 /// A descriptor set from a stranger.
 pub fn descriptors(data: &[u8]) {
     if let Ok(schema) = Schema::from_descriptor_set(data) {
+        for method in schema.methods() {
+            let _ = method.input.fit(&[0x08, 0x01, 0x12, 0x00]);
+        }
         for message in schema.messages() {
+            assert!(message.is_like(&message.clone()));
+            let _ = message.shape();
             let _ = message.to_json(
                 &[0x08, 0x01, 0x12, 0x00],
                 &JsonOptions::new().defaults(true),
@@ -277,4 +282,95 @@ pub fn descriptors(data: &[u8]) {
             );
         }
     }
+}
+
+/// Wire bytes weighed against a type, which must agree with the strict check.
+pub fn fit(data: &[u8]) {
+    let Some((message, bytes)) = pick(data) else {
+        return;
+    };
+    let valid = message.validate(bytes).is_ok();
+    let fit = message.fit(bytes);
+    assert_eq!(fit.valid, valid, "{fit:?}");
+    assert!((0.0..=1.0).contains(&fit.score()), "{fit:?}");
+    assert!(fit.known_bytes + fit.unknown_bytes <= bytes.len());
+    assert!(fit.opaque_bytes <= fit.known_bytes && fit.read <= bytes.len());
+    let (mut own, mut top) = (0, 0);
+    let weighed = message.weigh(bytes, &mut |weight| {
+        own += weight.own_bytes;
+        top += if weight.depth() == 0 { weight.bytes } else { 0 };
+    });
+    assert!(weighed.is_ok() || !valid);
+    if weighed.is_ok() {
+        assert_eq!((own, top), (bytes.len(), bytes.len()));
+    }
+}
+
+/// The readable beginning of wire bytes, which must be readable.
+pub fn readable(data: &[u8]) {
+    let Some((message, bytes)) = pick(data) else {
+        return;
+    };
+    let readable = message.readable(bytes);
+    assert!(readable.error.is_some() || readable.bytes == bytes);
+    let again = message.readable(&readable.bytes);
+    assert_eq!(again.error, None);
+    assert_eq!(again.bytes, readable.bytes);
+    let mut out = Vec::new();
+    let json = message.to_json(&readable.bytes, &JsonOptions::new(), &mut out);
+    assert!(
+        matches!(json, Ok(()) | Err(DecodeError::NoJson { .. })),
+        "{json:?}"
+    );
+    let text = message.to_text(&readable.bytes, &TextOptions::new(), &mut out);
+    assert_eq!(text, Ok(()));
+}
+
+/// Any bytes as exact text and back.
+pub fn exact(data: &[u8]) {
+    let Some((message, bytes)) = pick(data) else {
+        return;
+    };
+    let (mut text, mut again) = (Vec::new(), Vec::new());
+    assert_eq!(message.to_exact_text(bytes, &mut text), Ok(()));
+    let read = message.from_text(&text, &TextParseOptions::new(), &mut again);
+    assert_eq!(read, Ok(()), "{}", String::from_utf8_lossy(&text));
+    assert_eq!(again, bytes, "{}", String::from_utf8_lossy(&text));
+}
+
+/// Text in: what was made of it has text that makes the same of it.
+pub fn text(data: &[u8]) {
+    let Some((message, text)) = pick(data) else {
+        return;
+    };
+    for strict in [false, true] {
+        let options = TextParseOptions::new().strict(strict);
+        let mut wire = Vec::new();
+        if message.from_text(text, &options, &mut wire).is_err() {
+            assert!(wire.is_empty());
+            continue;
+        }
+        let (mut shown, mut again) = (Vec::new(), Vec::new());
+        assert_eq!(message.to_exact_text(&wire, &mut shown), Ok(()));
+        let read = message.from_text(&shown, &TextParseOptions::new(), &mut again);
+        assert_eq!(read, Ok(()), "{}", String::from_utf8_lossy(&shown));
+        assert_eq!(again, wire);
+    }
+}
+
+/// Any bytes without a schema.
+pub fn schemaless(data: &[u8]) {
+    let limits = Limits::default();
+    assert!((0.0..=1.0).contains(&schemaless::plausibility(data)));
+    let (mut text, mut again) = (Vec::new(), Vec::new());
+    assert_eq!(schemaless::to_text(data, &limits, &mut text), Ok(()));
+    let read = schemaless::from_text(&text, &limits, &mut again);
+    assert_eq!(read, Ok(()), "{}", String::from_utf8_lossy(&text));
+    assert_eq!(again, data, "{}", String::from_utf8_lossy(&text));
+    let readable = schemaless::readable(data, &limits);
+    assert!(readable.error.is_some() || readable.bytes == data);
+    let mut json = Vec::new();
+    let written = schemaless::to_json(&readable.bytes, &limits, &mut json);
+    assert_eq!(written, Ok(()));
+    assert!(std::str::from_utf8(&json).is_ok());
 }

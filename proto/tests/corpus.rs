@@ -11,13 +11,18 @@ use support::{Choices, Wild, pool, wire};
 
 type Body = fn(&[u8]);
 
-const TARGETS: [(&str, Body); 6] = [
+const TARGETS: [(&str, Body); 11] = [
     ("wire", fuzz::wire),
     ("json", fuzz::json),
     ("path", fuzz::path),
     ("template", fuzz::template),
     ("write", fuzz::write),
     ("descriptors", fuzz::descriptors),
+    ("fit", fuzz::fit),
+    ("readable", fuzz::readable),
+    ("exact", fuzz::exact),
+    ("text", fuzz::text),
+    ("schemaless", fuzz::schemaless),
 ];
 
 #[test]
@@ -71,7 +76,11 @@ proptest! {
         let name = if legacy { "oracle.v1.Legacy" } else { "oracle.v1.Everything" };
         let descriptor = pool().get_message_by_name(name).unwrap();
         let bytes = mutate(wire(&descriptor, &mut Choices::new(&choices), 0, Wild::UNKNOWN), &edits);
-        fuzz::wire(&[&[u8::from(legacy)][..], &bytes].concat());
+        let data = [&[u8::from(legacy)][..], &bytes].concat();
+        for body in [fuzz::wire, fuzz::fit, fuzz::readable, fuzz::exact, fuzz::schemaless] {
+            body(&data);
+        }
+        fuzz::schemaless(&bytes);
         for path in ["inner.text", "inners[1].n", "by_string[\"a\"]", "choice_self.an_int32", "by_bool", "packed_double[2]"] {
             fuzz::path(&[&[0], path.as_bytes(), &[0], &bytes].concat());
         }
