@@ -51,13 +51,70 @@ pub(crate) struct Exact<'a> {
     fields_left: usize,
 }
 
-/// The head of a field.
+/// A field that is well formed.
 #[derive(Clone, Copy)]
-struct Head {
+struct Item {
     /// Offset of the tag.
     start: usize,
+    /// Offset just past the value.
+    end: usize,
     number: u32,
     wire: WireType,
+    value: Found,
+    /// Whether tag, length and number take as few bytes as they can.
+    short: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Found {
+    /// A number as the wire carries it.
+    Raw(u64),
+    /// Where the content of bytes or a group lies.
+    Range(usize, usize),
+}
+
+impl Item {
+    /// Reads the next field; groups may nest `levels` deep.
+    fn read(reader: &mut Reader<'_>, levels: usize) -> Result<Item, DecodeError> {
+        let start = reader.offset();
+        let (number, wire) = reader.tag()?;
+        let value_start = reader.offset();
+        let mut short = value_start - start == tag_len(number);
+        let value = match wire {
+            WireType::Varint => {
+                let raw = reader.varint()?;
+                short &= reader.offset() - value_start == varint_len(raw);
+                Found::Raw(raw)
+            }
+            WireType::Fixed32 => Found::Raw(u64::from(reader.fixed32()?)),
+            WireType::Fixed64 => Found::Raw(reader.fixed64()?),
+            WireType::Len => {
+                let len = reader.bytes()?.len();
+                let begin = reader.offset() - len;
+                short &= begin - value_start == varint_len(len as u64);
+                Found::Range(begin, begin + len)
+            }
+            WireType::StartGroup => {
+                let end = value_start + reader.group(number, levels)?.len();
+                short &= reader.offset() - end == tag_len(number);
+                Found::Range(value_start, end)
+            }
+            WireType::EndGroup => {
+                return Err(DecodeError::Group {
+                    offset: start,
+                    number,
+                });
+            }
+        };
+        Ok(Item {
+            start,
+            end: reader.offset(),
+            number,
+            wire,
+            value,
+            short,
+        })
+    }
 }
 
 impl<'a> Exact<'a> {
@@ -102,114 +159,63 @@ impl<'a> Exact<'a> {
                 offset: start,
                 limit: self.limits.fields,
             })?;
-            if let Err(fault) = self.field(table, &mut reader, depth)? {
-                let what = match fault {
-                    DecodeError::Truncated { .. } | DecodeError::Length { .. } => "cut off",
-                    DecodeError::Depth { .. } => "nested too deeply",
-                    _ => "no field",
-                };
-                self.raw((start, range.1), what);
-                break;
+            match Item::read(&mut reader, self.limits.depth.saturating_sub(depth)) {
+                Ok(item) => self.item(table, &item, depth)?,
+                Err(fault) => {
+                    let what = match fault {
+                        DecodeError::Truncated { .. } | DecodeError::Length { .. } => "cut off",
+                        DecodeError::Depth { .. } => "nested too deeply",
+                        _ => "no field",
+                    };
+                    self.raw((start, range.1), what);
+                    break;
+                }
             }
         }
         Ok(())
     }
 
-    /// Prints the next field; the inner error is a fault of the bytes.
-    fn field(
+    fn item(
         &mut self,
         table: Option<&'a MessageTable>,
-        reader: &mut Reader<'a>,
+        item: &Item,
         depth: usize,
-    ) -> Result<Result<(), DecodeError>, DecodeError> {
-        let start = reader.offset();
-        let (number, wire) = match reader.tag() {
-            Ok(tag) => tag,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        let head = Head {
-            start,
-            number,
-            wire,
-        };
-        let named = table.and_then(|table| Some(&table.fields[table.find(number)?]));
-        let known = named.filter(|field| field.accepts(wire));
-        let tag_is_short = reader.offset() - start == tag_len(number);
-        let value_start = reader.offset();
-        let raw = match wire {
-            WireType::Varint => reader.varint(),
-            WireType::Fixed32 => reader.fixed32().map(u64::from),
-            WireType::Fixed64 => reader.fixed64(),
-            WireType::Len => match reader.bytes() {
-                Ok(content) => {
-                    let begin = reader.offset() - content.len();
-                    let short = begin - value_start == varint_len(content.len() as u64);
-                    if !tag_is_short || !short {
-                        self.odd(&head, named, reader.offset());
-                        return Ok(Ok(()));
-                    }
-                    return self
-                        .content(&head, named, known, (begin, reader.offset()), depth)
-                        .map(Ok);
-                }
-                Err(fault) => return Ok(Err(fault)),
-            },
-            WireType::StartGroup => {
-                let levels = self.limits.depth.saturating_sub(depth);
-                let content = match reader.group(number, levels) {
-                    Ok(content) => content,
-                    Err(fault) => return Ok(Err(fault)),
-                };
-                let end = value_start + content.len();
-                let end_is_short = reader.offset() - end == tag_len(number);
-                return match (known, self.tables) {
-                    (Some(field), Some(tables)) if tag_is_short && end_is_short => self
-                        .block(
-                            &field.text_name,
-                            Some(tables.sub(field)),
-                            (value_start, end),
-                            depth,
-                        )
-                        .map(Ok),
-                    _ => {
-                        self.odd(&head, named, reader.offset());
-                        Ok(Ok(()))
-                    }
-                };
+    ) -> Result<(), DecodeError> {
+        let named = table.and_then(|table| Some(&table.fields[table.find(item.number)?]));
+        let known = named.filter(|field| field.accepts(item.wire));
+        let group = item.wire == WireType::StartGroup;
+        match (item.value, known, self.tables) {
+            (Found::Range(start, end), Some(field), Some(tables)) if group && item.short => {
+                let table = Some(tables.sub(field));
+                return self.block(&field.text_name, table, (start, end), depth);
             }
-            WireType::EndGroup => Err(DecodeError::Group {
-                offset: start,
-                number,
-            }),
-        };
-        let raw = match raw {
-            Ok(raw) => raw,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        let long = wire == WireType::Varint && reader.offset() - value_start != varint_len(raw);
-        match known {
-            _ if !tag_is_short || long => self.odd(&head, named, reader.offset()),
-            Some(field) if !field.packed && self.plain(field, raw) => {
+            (Found::Range(start, end), ..) if !group && item.short => {
+                return self.content(item.number, named, known, (start, end), depth);
+            }
+            (Found::Raw(raw), Some(field), _)
+                if item.short && !field.packed && self.plain(field, raw) =>
+            {
                 self.name(&field.text_name);
                 self.scalar(field, raw);
                 self.out.push(b'\n');
             }
-            _ => self.by_number(&head, named, known, raw),
+            (Found::Raw(raw), ..) if item.short => self.by_number(item, named, known, raw),
+            _ => self.odd(item, named),
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// A number under its field's number.
     fn by_number(
         &mut self,
-        head: &Head,
+        item: &Item,
         named: Option<&'a Field>,
         known: Option<&'a Field>,
         raw: u64,
     ) {
         self.indent();
-        integer(head.number, self.out);
-        match head.wire {
+        integer(item.number, self.out);
+        match item.wire {
             WireType::Fixed32 => write::hex(raw, 8, self.out),
             WireType::Fixed64 => write::hex(raw, 16, self.out),
             _ => {
@@ -228,7 +234,7 @@ impl<'a> Exact<'a> {
                 self.scalar(field, raw);
             }
             (Some(field), None) => self.foreign(field),
-            (None, _) => match head.wire {
+            (None, _) => match item.wire {
                 WireType::Fixed32 => {
                     if let Some(value) = guess::float(raw as u32) {
                         self.comment("");
@@ -254,7 +260,7 @@ impl<'a> Exact<'a> {
     /// A length-delimited field whose tag and length are as short as can be.
     fn content(
         &mut self,
-        head: &Head,
+        number: u32,
         named: Option<&'a Field>,
         known: Option<&'a Field>,
         range: (usize, usize),
@@ -262,7 +268,7 @@ impl<'a> Exact<'a> {
     ) -> Result<(), DecodeError> {
         let content = &self.buf[range.0..range.1];
         let (Some(field), Some(tables)) = (known, self.tables) else {
-            return self.unknown(head.number, named, range, depth);
+            return self.unknown(number, named, range, depth);
         };
         match field.kind {
             Kind::Message if depth < self.limits.depth => {
@@ -277,7 +283,7 @@ impl<'a> Exact<'a> {
                 write::quoted(content, self.out);
             }
             Kind::Message | Kind::String => {
-                self.number_of(head.number);
+                self.number_of(number);
                 write::quoted(content, self.out);
                 self.comment(&field.text_name);
                 self.out.extend_from_slice(match field.kind {
@@ -285,7 +291,7 @@ impl<'a> Exact<'a> {
                     _ => b", nested too deeply",
                 });
             }
-            _ => self.packed(head.number, field, content),
+            _ => self.packed(number, field, content),
         }
         self.out.push(b'\n');
         Ok(())
@@ -480,13 +486,13 @@ impl<'a> Exact<'a> {
 
     /// A whole field as bytes, as its tag, length or number is longer than it need be, or it is a
     /// group that has no name.
-    fn odd(&mut self, head: &Head, named: Option<&Field>, end: usize) {
-        let name = named.map_or_else(|| head.number.to_string(), |f| f.text_name.to_string());
-        let what = match head.wire {
+    fn odd(&mut self, item: &Item, named: Option<&Field>) {
+        let name = named.map_or_else(|| item.number.to_string(), |f| f.text_name.to_string());
+        let what = match item.wire {
             WireType::StartGroup => format!("{name}, a group"),
             _ => format!("{name}, longer than it need be"),
         };
-        self.raw((head.start, end), &what);
+        self.raw((item.start, item.end), &what);
     }
 
     fn raw(&mut self, range: (usize, usize), what: &str) {
