@@ -1,14 +1,17 @@
-//! The head of a reply: the status line and the few headers that frame the body.
+//! Heads: the status line of a reply or the request line of a request, and the few headers that
+//! frame the body.
 //!
 //! Source: RFC 9112 (HTTP/1.1), sections 2 to 6. A line may end in a bare LF, as section 2.2
 //! allows; header folding is refused, as section 5.2 allows.
 
+use std::ops::Range;
+
 use memchr::memchr;
 use thiserror::Error;
 
-use super::limits::STACKED_CODINGS;
+use super::limits::{METHOD_BYTES, STACKED_CODINGS};
 
-/// A head that is no HTTP/1.x reply.
+/// A head that is no HTTP/1.x reply or request.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum HeadError {
@@ -16,6 +19,14 @@ pub enum HeadError {
     #[error("not an HTTP/1.x status line at byte {at}: {excerpt}")]
     StatusLine {
         /// Offset in the reply.
+        at: usize,
+        /// What stood there.
+        excerpt: String,
+    },
+    /// The first line is not `METHOD target HTTP/1.x`.
+    #[error("not an HTTP/1.x request line at byte {at}: {excerpt}")]
+    RequestLine {
+        /// Offset in the request.
         at: usize,
         /// What stood there.
         excerpt: String,
@@ -147,15 +158,91 @@ impl Head {
                 at: 0,
                 excerpt: excerpt(bytes),
             })?;
-        let mut head = Self {
-            len: 0,
+        let mut fields = Fields::new(http11);
+        let len = fields.read(bytes, end + 1)?;
+        Ok(len.map(|len| Self {
+            len,
             status,
+            keep_alive: fields.keep_alive,
+            chunked: fields.chunked,
+            content_length: fields.content_length,
+            codings: fields.codings,
+        }))
+    }
+}
+
+/// What the head of a request says about it and the framing of its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestHead {
+    /// Bytes up to and with the empty line.
+    pub len: usize,
+    /// Where the method lies in the head.
+    pub method: Range<usize>,
+    /// Where the target lies in the head, in whatever form it was sent.
+    pub target: Range<usize>,
+    /// Whether the connection may carry another request.
+    pub keep_alive: bool,
+    /// Whether the body is chunked.
+    pub chunked: bool,
+    /// Declared length of the body in bytes; without one and without chunks there is no body.
+    pub content_length: Option<u64>,
+    /// How the body is compressed.
+    pub codings: Codings,
+}
+
+impl RequestHead {
+    /// Read a head from the start of `bytes`; `None` when it is not complete yet.
+    ///
+    /// # Errors
+    /// [`HeadError`] with the offset, as soon as a complete line cannot be right.
+    pub fn parse(bytes: &[u8]) -> Result<Option<Self>, HeadError> {
+        let bad = || HeadError::RequestLine {
+            at: 0,
+            excerpt: excerpt(bytes),
+        };
+        let Some(end) = memchr(b'\n', bytes) else {
+            // A first line that cannot become a request line is refused before it is complete.
+            return match method_len(bytes) {
+                Some(_) => Ok(None),
+                None => Err(bad()),
+            };
+        };
+        let (method, target, http11) = parse_request_line(&bytes[..end]).ok_or_else(bad)?;
+        let mut fields = Fields::new(http11);
+        let len = fields.read(bytes, end + 1)?;
+        Ok(len.map(|len| Self {
+            len,
+            method,
+            target,
+            keep_alive: fields.keep_alive,
+            chunked: fields.chunked,
+            content_length: fields.content_length,
+            codings: fields.codings,
+        }))
+    }
+}
+
+/// What the header lines say, whichever first line stands before them.
+struct Fields {
+    keep_alive: bool,
+    chunked: bool,
+    content_length: Option<u64>,
+    codings: Codings,
+}
+
+impl Fields {
+    fn new(http11: bool) -> Self {
+        Self {
             keep_alive: http11,
             chunked: false,
             content_length: None,
             codings: Codings::default(),
-        };
-        let mut at = end + 1;
+        }
+    }
+
+    /// Read the header lines from `at` on: where the head ends, or `None` when it does not yet.
+    #[inline]
+    fn read(&mut self, bytes: &[u8], mut at: usize) -> Result<Option<usize>, HeadError> {
         loop {
             let Some(length) = memchr(b'\n', &bytes[at..]) else {
                 return Ok(None);
@@ -163,14 +250,13 @@ impl Head {
             let raw = &bytes[at..at + length];
             let line = raw.strip_suffix(b"\r").unwrap_or(raw);
             if line.is_empty() {
-                head.len = at + length + 1;
-                if head.chunked && head.content_length.take().is_some() {
+                if self.chunked && self.content_length.take().is_some() {
                     // RFC 9112, section 6.3: chunked wins, and such a connection is suspect.
-                    head.keep_alive = false;
+                    self.keep_alive = false;
                 }
-                return Ok(Some(head));
+                return Ok(Some(at + length + 1));
             }
-            head.read_header(line, at)?;
+            self.read_header(line, at)?;
             at += length + 1;
         }
     }
@@ -292,6 +378,39 @@ fn parse_status_line(line: &[u8]) -> Option<(u16, bool)> {
     (status >= 100).then_some((status, minor != b'0'))
 }
 
+/// Length of the method at the start of `bytes`: what there is of it when no space follows yet,
+/// `None` when no method can stand there (a token of RFC 9110, section 5.6.2).
+fn method_len(bytes: &[u8]) -> Option<usize> {
+    let token = |byte: &u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'-' | b'_' | b'.' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'^' | b'`' | b'|' | b'~'
+            )
+    };
+    let length = bytes
+        .iter()
+        .take(METHOD_BYTES + 1)
+        .take_while(|byte| token(byte))
+        .count();
+    let ended = bytes.get(length).is_none_or(|&byte| byte == b' ');
+    ((1..=METHOD_BYTES).contains(&length) && ended || bytes.is_empty()).then_some(length)
+}
+
+/// Where method and target lie, and whether the version is 1.1.
+fn parse_request_line(line: &[u8]) -> Option<(Range<usize>, Range<usize>, bool)> {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let method = method_len(line)?;
+    // "METHOD SP target SP HTTP/1.x": the version has a fixed length.
+    let target_end = line.len().checked_sub(" HTTP/1.1".len())?;
+    let (before, version) = line.split_at(target_end);
+    let minor = version.strip_prefix(b" ")?.strip_prefix(STATUS_PREFIX)?;
+    let target = before.get(method + 1..)?;
+    let plausible = !target.is_empty() && target.iter().all(|&byte| byte > b' ' && byte != 0x7f);
+    (plausible && minor[0].is_ascii_digit())
+        .then(|| (0..method, method + 1..target_end, minor[0] != b'0'))
+}
+
 /// A decimal number that fits, digits only: no sign, no space, at least one digit.
 fn parse_decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
@@ -305,7 +424,8 @@ fn parse_decimal(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// The values of header `name` (any case) in a head that [`Head::parse`] accepted, trimmed.
+/// The values of header `name` (any case) in a head that [`Head::parse`] or
+/// [`RequestHead::parse`] accepted, trimmed.
 pub fn header_values<'h>(head: &'h [u8], name: &'h str) -> impl Iterator<Item = &'h [u8]> + 'h {
     let name = name.as_bytes();
     let mut rest = memchr(b'\n', head).map_or(&[][..], |end| &head[end + 1..]);
@@ -415,6 +535,69 @@ mod tests {
         );
         check(
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n",
+            "transfer-encoding",
+        );
+    }
+
+    #[test]
+    fn requests_are_read() {
+        let check = |text: &str, expected: Option<(&str, &str, bool, Option<u64>)>| {
+            let head = RequestHead::parse(text.as_bytes()).unwrap();
+            let found = head.as_ref().map(|head| {
+                let (method, target) = (&text[head.method.clone()], &text[head.target.clone()]);
+                (method, target, head.keep_alive, head.content_length)
+            });
+            assert_eq!(found, expected, "{text:?}");
+        };
+        check(
+            "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            Some(("GET", "/", true, None)),
+        );
+        check(
+            "GET /a?b=c HTTP/1.0\n\n",
+            Some(("GET", "/a?b=c", false, None)),
+        );
+        check(
+            "POST http://a/b HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc",
+            Some(("POST", "http://a/b", true, Some(3))),
+        );
+        check(
+            "CONNECT a:443 HTTP/1.1\r\n\r\n",
+            Some(("CONNECT", "a:443", true, None)),
+        );
+        check(
+            "M-SEARCH * HTTP/1.1\r\n\r\n",
+            Some(("M-SEARCH", "*", true, None)),
+        );
+        let whole = "POST /x HTTP/1.1\r\nHost: a\r\n\r\n";
+        for cut in 0..whole.len() {
+            check(&whole[..cut], None);
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused_with_its_place() {
+        let check = |text: &str, part: &str| {
+            let error = RequestHead::parse(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(part), "{text:?}: {error}");
+        };
+        check(
+            "\u{16}\u{3}\u{1}",
+            "request line at byte 0: \"\\x16\\x03\\x01\"",
+        );
+        check("HTTP/1.1 200 OK\r\n", "request line");
+        check("PRI * HTTP/2.0\r\n", "request line");
+        check("GET /a b HTTP/1.1\r\n", "request line");
+        check("GET  HTTP/1.1\r\n", "request line");
+        check("GET /\r\n", "request line");
+        check(" GET / HTTP/1.1\r\n", "request line");
+        check(
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZ",
+            "request line",
+        );
+        check("GET / HTTP/1.1\r\n folded\r\n", "header line at byte 16");
+        check(
+            "POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n",
             "transfer-encoding",
         );
     }

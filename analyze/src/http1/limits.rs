@@ -26,3 +26,6 @@ pub const INTERIM_REPLIES: u32 = 16;
 
 /// Content codings stacked on one body.
 pub const STACKED_CODINGS: usize = 4;
+
+/// A request's method, in bytes.
+pub const METHOD_BYTES: usize = 32;

@@ -8,8 +8,9 @@ use std::ops::Range;
 use memchr::memmem;
 use thiserror::Error;
 
-use super::head::{Codings, Head, HeadCache, HeadError, excerpt};
-use super::limits::{CHUNK_LINE_BYTES, INTERIM_REPLIES, ReplyLimits};
+use super::chunk::{ChunkError, Chunks, Step};
+use super::head::{Codings, Head, HeadCache, HeadError};
+use super::limits::{INTERIM_REPLIES, ReplyLimits};
 
 /// A reply that cannot be read to its end. Each variant is an error kind of its own in a report.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -118,22 +119,10 @@ pub enum Progress {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Chunk {
-    /// In a size line.
-    Size,
-    /// In the data.
-    Data { left: u64 },
-    /// In the line end after the data.
-    DataEnd,
-    /// In the trailers; how many bytes of them came.
-    Trailer { seen: usize },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Head { scanned: usize },
     Sized { left: u64 },
-    Chunked(Chunk),
+    Chunked,
     UntilClose,
 }
 
@@ -144,8 +133,7 @@ pub struct ReplyReader {
     head: Option<Head>,
     /// The head and the kept body of a reply that spans reads.
     buffer: Vec<u8>,
-    /// An unfinished size or trailer line.
-    line: Vec<u8>,
+    chunks: Chunks,
     body_bytes: u64,
     interim: u32,
 }
@@ -156,7 +144,7 @@ impl Default for ReplyReader {
             stage: Stage::Head { scanned: 0 },
             head: None,
             buffer: Vec::new(),
-            line: Vec::new(),
+            chunks: Chunks::default(),
             body_bytes: 0,
             interim: 0,
         }
@@ -174,7 +162,7 @@ impl ReplyReader {
         self.stage = Stage::Head { scanned: 0 };
         self.head = None;
         self.buffer.clear();
-        self.line.clear();
+        self.chunks.reset();
         self.body_bytes = 0;
         self.interim = 0;
     }
@@ -305,12 +293,11 @@ impl ReplyReader {
                     self.keep(&input[at..], want, limits)?;
                     return Ok(Progress::More);
                 }
-                Stage::Chunked(chunk) => {
-                    let (consumed, next) = self.step_chunk(chunk, &input[at..], want, limits)?;
+                Stage::Chunked => {
+                    let (consumed, complete) = self.step_chunk(&input[at..], want, limits)?;
                     at += consumed;
-                    match next {
-                        None => return Ok(self.done(at, true)),
-                        Some(next) => self.stage = Stage::Chunked(next),
+                    if complete {
+                        return Ok(self.done(at, true));
                     }
                     if at == input.len() {
                         return Ok(Progress::More);
@@ -362,7 +349,7 @@ impl ReplyReader {
         self.head = Some(head);
         self.stage = match head.content_length {
             _ if bodyless(head.status, want) => Stage::Sized { left: 0 },
-            _ if head.chunked => Stage::Chunked(Chunk::Size),
+            _ if head.chunked => Stage::Chunked,
             Some(length) if length > limits.body_bytes => {
                 return Err(ReplyError::BodyTooLarge(limits.body_bytes));
             }
@@ -384,90 +371,32 @@ impl ReplyReader {
         Ok(())
     }
 
-    /// One step through a chunked body: bytes taken and the next state, `None` at the end.
+    /// One step through a chunked body: bytes taken, and whether it was the last one.
     fn step_chunk(
         &mut self,
-        chunk: Chunk,
         input: &[u8],
         want: Want,
         limits: &ReplyLimits,
-    ) -> Result<(usize, Option<Chunk>), ReplyError> {
-        match chunk {
-            Chunk::Data { left } => {
-                let take = left.min(input.len() as u64);
-                self.keep(&input[..take as usize], want, limits)?;
-                let next = match left - take {
-                    0 => Chunk::DataEnd,
-                    left => Chunk::Data { left },
-                };
-                Ok((take as usize, Some(next)))
+    ) -> Result<(usize, bool), ReplyError> {
+        let step = self.chunks.step(input, limits.head_bytes);
+        let step = step.map_err(|error| match error {
+            ChunkError::Trailers => ReplyError::HeadTooLarge(limits.head_bytes),
+            ChunkError::Bad(excerpt) => ReplyError::Chunk {
+                after: self.body_bytes,
+                excerpt,
+            },
+        })?;
+        let announced = self.body_bytes.saturating_add(self.chunks.announced());
+        match step {
+            Step::Data(taken) => self.keep(&input[..taken], want, limits)?,
+            _ if announced > limits.body_bytes => {
+                return Err(ReplyError::BodyTooLarge(limits.body_bytes));
             }
-            Chunk::Size => {
-                let (consumed, complete) = self.collect_line(input, CHUNK_LINE_BYTES)?;
-                if !complete {
-                    return Ok((consumed, Some(chunk)));
-                }
-                let size = chunk_size(&self.line).ok_or_else(|| self.chunk_error())?;
-                self.line.clear();
-                if self.body_bytes.saturating_add(size) > limits.body_bytes {
-                    return Err(ReplyError::BodyTooLarge(limits.body_bytes));
-                }
-                let next = match size {
-                    0 => Chunk::Trailer { seen: 0 },
-                    left => Chunk::Data { left },
-                };
-                Ok((consumed, Some(next)))
-            }
-            Chunk::DataEnd => {
-                let (consumed, complete) = self.collect_line(input, 2)?;
-                if !complete {
-                    return Ok((consumed, Some(chunk)));
-                }
-                if !self.line.is_empty() {
-                    return Err(self.chunk_error());
-                }
-                Ok((consumed, Some(Chunk::Size)))
-            }
-            Chunk::Trailer { seen } => {
-                let (consumed, complete) = self.collect_line(input, limits.head_bytes)?;
-                let seen = seen + consumed;
-                if seen > limits.head_bytes {
-                    return Err(ReplyError::HeadTooLarge(limits.head_bytes));
-                }
-                if complete && self.line.is_empty() {
-                    return Ok((consumed, None));
-                }
-                if complete {
-                    self.line.clear();
-                }
-                Ok((consumed, Some(Chunk::Trailer { seen })))
-            }
+            Step::End(taken) => return Ok((taken, true)),
+            Step::Framing(_) => {}
         }
-    }
-
-    /// Collect a line without its end in `self.line`: bytes taken, and whether it is complete.
-    fn collect_line(&mut self, input: &[u8], limit: usize) -> Result<(usize, bool), ReplyError> {
-        let end = memchr::memchr(b'\n', input);
-        let taken = end.unwrap_or(input.len());
-        if self.line.len() + taken > limit {
-            let room = limit.saturating_sub(self.line.len()).min(taken);
-            self.line.extend_from_slice(&input[..room]);
-            return Err(self.chunk_error());
-        }
-        self.line.extend_from_slice(&input[..taken]);
-        if end.is_none() {
-            return Ok((taken, false));
-        }
-        if self.line.last() == Some(&b'\r') {
-            self.line.pop();
-        }
-        Ok((taken + 1, true))
-    }
-
-    fn chunk_error(&self) -> ReplyError {
-        ReplyError::Chunk {
-            after: self.body_bytes,
-            excerpt: excerpt(&self.line),
+        match step {
+            Step::Data(taken) | Step::Framing(taken) | Step::End(taken) => Ok((taken, false)),
         }
     }
 
@@ -504,7 +433,7 @@ impl ReplyReader {
             Stage::Head { .. } if self.is_fresh() => return Err(ReplyError::ClosedBeforeReply),
             Stage::Head { .. } => return Err(ReplyError::ClosedInHead(self.buffer.len())),
             Stage::Sized { left } => format!("{} bytes", self.body_bytes + left),
-            Stage::Chunked(_) => "chunks without a last one".to_owned(),
+            Stage::Chunked => "chunks without a last one".to_owned(),
         };
         Err(ReplyError::ClosedInBody {
             got: self.body_bytes,
@@ -514,29 +443,13 @@ impl ReplyReader {
 }
 
 /// Length of a head up to and with its empty line.
-fn head_end(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn head_end(bytes: &[u8]) -> Option<usize> {
     let crlf = memmem::find(bytes, b"\n\r\n").map(|at| at + 3);
     let lf = memmem::find(bytes, b"\n\n").map(|at| at + 2);
     match (crlf, lf) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     }
-}
-
-/// The size in a chunk-size line: hex digits, then nothing, white space or extensions.
-fn chunk_size(line: &[u8]) -> Option<u64> {
-    let digits = line
-        .iter()
-        .take_while(|byte| byte.is_ascii_hexdigit())
-        .count();
-    let after = line[digits..].trim_ascii_start();
-    if digits == 0 || !(after.is_empty() || after[0] == b';') {
-        return None;
-    }
-    line[..digits].iter().try_fold(0_u64, |sum, &digit| {
-        let value = char::from(digit).to_digit(16)?;
-        sum.checked_mul(16)?.checked_add(u64::from(value))
-    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::super::limits::CHUNK_LINE_BYTES;
 use super::*;
 
 const BODY: Want = Want {
