@@ -5,6 +5,7 @@
 //! nothing; readers, roots and times are handed to it.
 
 pub mod access;
+pub mod capture;
 pub mod digest;
 mod hash;
 pub mod http1;

@@ -1,0 +1,9 @@
+//! Captures as they come: well-formed, reordered, cut, lossy and hostile.
+
+// Failing here is failing a test.
+#![allow(clippy::unwrap_used)]
+
+mod build;
+mod http;
+mod seen;
+mod tcp;
