@@ -6,6 +6,8 @@
 
 pub mod access;
 pub mod capture;
+pub mod condition;
+pub mod decode;
 pub mod digest;
 mod hash;
 pub mod http1;

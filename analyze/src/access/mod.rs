@@ -20,6 +20,7 @@ mod namer;
 mod nginx;
 mod reader;
 mod request;
+pub(crate) use request::split_target;
 mod time;
 mod values;
 

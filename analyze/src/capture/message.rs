@@ -5,12 +5,22 @@ use std::net::SocketAddr;
 use crate::http1::{Codings, header_values};
 
 /// Which way a message went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Direction {
     /// From the client.
     Request,
     /// From the server.
     Response,
+}
+
+impl Direction {
+    /// As it is written in records.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Response => "response",
+        }
+    }
 }
 
 /// One message of a connection, lent to a [`Sink`].

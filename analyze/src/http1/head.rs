@@ -84,6 +84,20 @@ impl Codings {
         self.codings.iter().flatten().copied()
     }
 
+    /// gzip alone.
+    pub fn gzip() -> Self {
+        let mut codings = Self::default();
+        codings.codings[0] = Some(Coding::Gzip);
+        codings
+    }
+
+    /// Those that a Content-Encoding lists.
+    pub fn parse(list: &[u8]) -> Self {
+        let mut codings = Self::default();
+        codings.push_list(list);
+        codings
+    }
+
     /// Whether the body is sent as it is.
     pub fn is_identity(&self) -> bool {
         self.codings[0].is_none()

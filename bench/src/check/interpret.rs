@@ -2,6 +2,7 @@
 
 use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use cel::{Context, ExecutionError, Value};
+use isukit_analyze::condition::json_value;
 use isukit_proto::{JsonOptions, Message};
 
 use super::{CheckError, Subject};
@@ -76,15 +77,15 @@ impl Interpreted {
         let mut context = Context::default();
         if let serde_json::Value::Object(fields) = &tree {
             for (name, value) in fields {
-                context.add_variable_from_value(name.as_str(), cel_value(value));
+                context.add_variable_from_value(name.as_str(), json_value(value));
             }
         }
         let http = serde_json::json!({
             "status": subject.status,
             "body_bytes": subject.body_bytes,
         });
-        context.add_variable_from_value("http", cel_value(&http));
-        context.add_variable_from_value("reply", cel_value(&tree));
+        context.add_variable_from_value("http", json_value(&http));
+        context.add_variable_from_value("reply", json_value(&tree));
         Ok(Value::resolve(&self.expr, &context))
     }
 
@@ -146,28 +147,5 @@ fn free_names<'e>(expr: &'e Expr, bound: &mut Vec<&'e str>, names: &mut Vec<&'e 
             }
         }
         Expr::Struct(_) | Expr::Literal(_) | Expr::Unspecified => {}
-    }
-}
-
-fn cel_value(json: &serde_json::Value) -> Value {
-    match json {
-        serde_json::Value::Null => Value::Null,
-        serde_json::Value::Bool(value) => Value::Bool(*value),
-        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64()) {
-            (Some(value), _) => Value::Int(value),
-            (None, Some(value)) => Value::UInt(value),
-            (None, None) => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        serde_json::Value::String(text) => Value::from(text.as_str()),
-        serde_json::Value::Array(items) => {
-            Value::from(items.iter().map(cel_value).collect::<Vec<_>>())
-        }
-        serde_json::Value::Object(fields) => {
-            let fields: std::collections::HashMap<String, Value> = fields
-                .iter()
-                .map(|(name, value)| (name.clone(), cel_value(value)))
-                .collect();
-            Value::from(fields)
-        }
     }
 }

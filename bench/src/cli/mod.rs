@@ -3,11 +3,14 @@
 //! Only this module and `main.rs` print, open output files or choose exit codes.
 
 mod debug;
+mod decode;
 mod diff;
 mod digest;
+mod encode;
 mod output;
 mod progress;
 mod run;
+mod schema;
 mod signals;
 
 use std::io;
@@ -43,6 +46,10 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Rank the hotspots in slow-query and access logs
     Digest(Box<digest::DigestArgs>),
+    /// Make captured protobuf bodies readable: captures, saved messages, single bodies
+    Decode(Box<decode::DecodeArgs>),
+    /// Turn JSON or protobuf text into the bytes of a message
+    Encode(encode::EncodeArgs),
     /// Say what got better or worse between two logs or saved digests
     Diff(Box<diff::DiffArgs>),
 }
@@ -60,6 +67,8 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => run::main(&args),
         Command::Digest(args) => digest::main(&args),
+        Command::Decode(args) => decode::main(&args),
+        Command::Encode(args) => encode::main(&args),
         Command::Diff(args) => diff::main(&args),
     };
     match result {

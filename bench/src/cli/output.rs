@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, fchown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -51,6 +51,21 @@ impl Output {
             file,
             way,
         })
+    }
+
+    /// As [`create`](Self::create), for its owner's eyes only: captured bodies may hold anything.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn create_private(path: &Path) -> Result<Self> {
+        let output = Self::create(path)?;
+        if matches!(output.way, Way::Replace { .. }) {
+            output
+                .file
+                .set_permissions(fs::Permissions::from_mode(0o600))
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(output)
     }
 
     fn open(path: &Path) -> io::Result<(File, Way)> {

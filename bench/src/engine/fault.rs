@@ -170,9 +170,8 @@ impl From<ReplyError> for Fault {
             ReplyError::ClosedInHead(_) | ReplyError::ClosedInBody { .. } => {
                 FaultKind::ClosedInReply
             }
-            ReplyError::Head(_) | ReplyError::InterimReplies | ReplyError::Upgrade => {
-                FaultKind::BadHead
-            }
+            // A wrong head, too many interim replies, an upgrade nobody asked for.
+            _ => FaultKind::BadHead,
         };
         Self::new(kind, error.to_string())
     }

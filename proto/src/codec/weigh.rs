@@ -41,6 +41,8 @@ pub struct Weight<'w> {
     /// Bytes of that which lie in no field below it: for a message tag, length and the end of a group,
     /// for other fields all. These add up to the size of the whole.
     pub own_bytes: usize,
+    /// What is behind the tag and the length; of numbers as the wire has them.
+    pub content: &'w [u8],
     /// Whether it is a message of the schema, whose fields are met besides, before it.
     pub is_message: bool,
     /// Whether it holds the default in a field without presence, which an encoder leaves out.
@@ -71,6 +73,7 @@ impl Message {
         let limits = self.limits();
         check_size(bytes, limits)?;
         let mut scale = Scale {
+            bytes,
             tables: self.tables(),
             limits,
             fields_left: limits.fields,
@@ -84,6 +87,7 @@ impl Message {
 }
 
 struct Scale<'a, V> {
+    bytes: &'a [u8],
     tables: &'a Tables,
     limits: &'a Limits,
     fields_left: usize,
@@ -129,7 +133,7 @@ impl<'a, V: FnMut(Weight<'_>)> Scale<'a, V> {
             let Some(field) = known else {
                 reader.skip(number, wire, self.limits.depth - depth)?;
                 self.path[depth] = Step::Unknown(number);
-                self.tell(depth, (start, reader.offset()), None, |weight| {
+                self.tell(depth, (start, start, reader.offset()), None, |weight| {
                     weight.unknown = true;
                 });
                 continue;
@@ -155,6 +159,7 @@ impl<'a, V: FnMut(Weight<'_>)> Scale<'a, V> {
         depth: usize,
     ) -> Result<(), DecodeError> {
         let may_omit = sends_no_default(table, field);
+        let behind_tag = reader.offset();
         let raw = match wire {
             WireType::Varint => reader.varint()?,
             WireType::Fixed32 => u64::from(reader.fixed32()?),
@@ -164,14 +169,14 @@ impl<'a, V: FnMut(Weight<'_>)> Scale<'a, V> {
                 let end = reader.offset();
                 let begin = end - content.len();
                 if field.kind != Kind::Message {
-                    self.tell(depth, (start, end), None, |weight| {
+                    self.tell(depth, (start, begin, end), None, |weight| {
                         weight.explicit_default = may_omit && begin == end;
                     });
                     return Ok(());
                 }
                 let mut inner = Reader::nested(content, begin);
                 self.message(self.tables.sub(field), &mut inner, 0, depth + 1)?;
-                self.tell(depth, (start, end), Some(begin - start), |_| {});
+                self.tell(depth, (start, begin, end), Some(begin - start), |_| {});
                 return Ok(());
             }
             _ => {
@@ -179,13 +184,18 @@ impl<'a, V: FnMut(Weight<'_>)> Scale<'a, V> {
                 let content = self.message(self.tables.sub(field), reader, number, depth + 1)?;
                 let end = reader.offset();
                 let own = begin - start + (end - content);
-                self.tell(depth, (start, end), Some(own), |_| {});
+                self.tell(depth, (start, begin, end), Some(own), |_| {});
                 return Ok(());
             }
         };
-        self.tell(depth, (start, reader.offset()), None, |weight| {
-            weight.explicit_default = may_omit && is_zero(field.kind, raw);
-        });
+        self.tell(
+            depth,
+            (start, behind_tag, reader.offset()),
+            None,
+            |weight| {
+                weight.explicit_default = may_omit && is_zero(field.kind, raw);
+            },
+        );
         Ok(())
     }
 
@@ -194,7 +204,7 @@ impl<'a, V: FnMut(Weight<'_>)> Scale<'a, V> {
     fn tell(
         &mut self,
         depth: usize,
-        (start, end): (usize, usize),
+        (start, begin, end): (usize, usize, usize),
         own: Option<usize>,
         set: impl FnOnce(&mut Weight<'_>),
     ) {
@@ -202,6 +212,7 @@ impl<'a, V: FnMut(Weight<'_>)> Scale<'a, V> {
             path: &self.path[..=depth],
             bytes: end - start,
             own_bytes: own.unwrap_or(end - start),
+            content: self.bytes.get(begin..end).unwrap_or_default(),
             is_message: own.is_some(),
             explicit_default: false,
             unknown: false,

@@ -177,7 +177,12 @@ fn give_up() -> ! {
     std::process::exit(COULD_NOT.into());
 }
 
-fn open(path: &Path, follow: bool, stop: &Arc<AtomicBool>) -> Result<Box<dyn Read + Send>> {
+/// Open a file, a FIFO or stdin, which may have nothing for a long time.
+pub(super) fn open(
+    path: &Path,
+    follow: bool,
+    stop: &Arc<AtomicBool>,
+) -> Result<Box<dyn Read + Send>> {
     let is_stdin = path.as_os_str() == "-";
     let opened = match is_stdin {
         true => io::stdin().as_fd().try_clone_to_owned().map(File::from),

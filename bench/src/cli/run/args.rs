@@ -7,6 +7,7 @@ use clap::Args;
 use isukit_analyze::threshold::Threshold;
 use isukit_analyze::units::{parse_duration, parse_size};
 
+use crate::cli::schema::SchemaArgs;
 use crate::http1::target::ConnectTo;
 use crate::report::Format;
 
@@ -86,17 +87,8 @@ pub(in crate::cli) struct RunArgs {
     #[arg(help_heading = "Request", long)]
     pub(super) compressed: bool,
 
-    /// Folder of .proto files, an import root
-    #[arg(help_heading = "Expectations", long = "proto", value_name = "DIR")]
-    pub(super) protos: Vec<PathBuf>,
-    /// Descriptor set as written by `protoc --include_imports --descriptor_set_out`
-    #[arg(
-        help_heading = "Expectations",
-        long,
-        value_name = "FILE",
-        conflicts_with = "protos"
-    )]
-    pub(super) descriptor_set: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) schema: SchemaArgs,
     /// Message type of the request's body
     #[arg(help_heading = "Expectations", long, value_name = "TYPE")]
     pub(super) message: Option<String>,
@@ -210,8 +202,8 @@ impl RunArgs {
             ("--method", self.method.is_some()),
             ("--body", self.body.is_some()),
             ("--compressed", self.compressed),
-            ("--proto", !self.protos.is_empty()),
-            ("--descriptor-set", self.descriptor_set.is_some()),
+            ("--proto", !self.schema.protos.is_empty()),
+            ("--descriptor-set", self.schema.descriptor_set.is_some()),
             ("--message", self.message.is_some()),
             ("--reply", self.reply.is_some()),
             ("--check", !self.checks.is_empty()),

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use isukit_proto::{Message, Schema};
+use isukit_proto::Message;
 
 use super::args::RunArgs;
 use super::{Job, threads, tls_options};
 use crate::check::Check;
+use crate::cli::schema::message;
 use crate::engine::{Load, Phase, Plan, Population, Timeouts};
 use crate::expect::Expect;
 use crate::http1::request::{Body, Request, SlotText};
@@ -210,34 +211,11 @@ fn printable_step(method: &str, path: &str) -> String {
     format!("{method} {}", unshield_slots(path))
 }
 
-/// The schema, if one was named.
-fn schema(args: &RunArgs) -> Result<Option<Schema>> {
-    if let Some(path) = &args.descriptor_set {
-        let bytes =
-            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let schema = Schema::from_descriptor_set(&bytes)
-            .with_context(|| format!("{} is not usable", path.display()))?;
-        return Ok(Some(schema));
-    }
-    if args.protos.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(Schema::compile(&args.protos)?))
-}
-
 fn expectations(args: &RunArgs) -> Result<(Option<Message>, Expect)> {
-    let schema = schema(args)?;
-    let message = |name: &Option<String>, option: &str| -> Result<Option<Message>> {
-        let Some(name) = name else { return Ok(None) };
-        let Some(schema) = &schema else {
-            bail!("{option} {name} needs --proto DIR or --descriptor-set FILE");
-        };
-        Ok(Some(
-            schema.message(name).with_context(|| option.to_owned())?,
-        ))
-    };
-    let request = message(&args.message, "--message")?;
-    let reply = message(&args.reply, "--reply")?;
+    let schema = args.schema.load()?;
+    let named = |name: &Option<String>, option| message(schema.as_ref(), name.as_deref(), option);
+    let request = named(&args.message, "--message")?;
+    let reply = named(&args.reply, "--reply")?;
     let checks = args
         .checks
         .iter()

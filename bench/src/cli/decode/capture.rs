@@ -1,0 +1,199 @@
+//! Captures: twice through a file, so that the types of the first bodies are known from all; once through
+//! a pipe, whose first bodies are held back until something is known.
+
+use std::borrow::Cow;
+
+use anyhow::{Context, Result};
+use isukit_analyze::capture::{Assembler, CaptureOptions, Message, Sink, read as read_packets};
+use isukit_analyze::decode::{Body, Direction};
+use rustc_hash::FxHashMap;
+
+use super::DecodeArgs;
+use super::file::Source;
+use super::sink::BodySink;
+use crate::cli::{COULD_NOT, DONE, complain};
+
+/// Bodies of a pipe that are held back until their types are settled, in bytes.
+const HELD_BYTES: usize = 8 << 20;
+
+/// Requests that wait for their replies, to tell how long those took.
+const OPEN_REQUESTS: usize = 100_000;
+
+/// Read a capture.
+pub(super) fn read(args: &DecodeArgs, source: &mut Source, sink: &mut BodySink<'_>) -> Result<u8> {
+    if sink.wants_evidence() {
+        if source.is_seekable() {
+            // What is wrong with the capture is told by the second reading.
+            let _ = pass(args, source, &mut Observer(sink))?;
+            sink.settle();
+            source.rewind().context("cannot read the capture twice")?;
+        } else {
+            sink.hold_back(HELD_BYTES);
+        }
+    }
+    let mut shower = Shower { sink, failed: None };
+    let code = pass(args, source, &mut shower)?;
+    if let Some(error) = shower.failed {
+        return Err(error);
+    }
+    sink.release()?;
+    Ok(code)
+}
+
+/// Read all packets and hand the bodies to `to`.
+fn pass(args: &DecodeArgs, source: &mut Source, to: &mut dyn Take) -> Result<u8> {
+    let mut assembler = assembler(args)?;
+    let mut bridge = Bridge::new(to);
+    let read = read_packets(source, &mut assembler, &mut bridge);
+    assembler.finish(&mut bridge);
+    let mut code = DONE;
+    let note = match read {
+        Ok(summary) => summary
+            .cut_at
+            .map(|at| format!("the capture ends within the packet that begins at byte {at}")),
+        // What was read before it is still worth something.
+        Err(error) => {
+            code = COULD_NOT;
+            Some(error.to_string())
+        }
+    };
+    let note = note.map(|note| format!("isukit: {}: {note}", args.file.display()));
+    to.end(&assembler, note.as_deref());
+    Ok(code)
+}
+
+/// What puts the connections together, as it was asked for.
+pub(super) fn assembler(args: &DecodeArgs) -> Result<Assembler> {
+    let mut assembler = Assembler::new(CaptureOptions {
+        ports: args.port.clone(),
+        body_bytes_max: args.max_body,
+        ..CaptureOptions::default()
+    });
+    if let Some(path) = &args.keylog {
+        let text =
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        assembler.secrets(&text);
+    }
+    Ok(assembler)
+}
+
+/// Takes the bodies of a capture.
+pub(super) trait Take {
+    /// A body.
+    fn body(&mut self, body: &Body<'_>);
+    /// Some time has passed: what is written may be shown.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn look(&mut self) -> Result<()> {
+        Ok(())
+    }
+    /// The capture is over.
+    fn end(&mut self, assembler: &Assembler, note: Option<&str>);
+}
+
+/// Learns the types of bodies that come again.
+struct Observer<'s, 'a>(&'s mut BodySink<'a>);
+
+impl Take for Observer<'_, '_> {
+    fn body(&mut self, body: &Body<'_>) {
+        self.0.observe(body);
+    }
+
+    fn end(&mut self, _: &Assembler, _: Option<&str>) {}
+}
+
+/// Shows bodies.
+struct Shower<'s, 'a> {
+    sink: &'s mut BodySink<'a>,
+    failed: Option<anyhow::Error>,
+}
+
+impl Take for Shower<'_, '_> {
+    fn body(&mut self, body: &Body<'_>) {
+        // Once nobody reads what is written, the rest is only counted.
+        if self.failed.is_none() {
+            self.failed = self.sink.body(body).err();
+        }
+    }
+
+    fn end(&mut self, assembler: &Assembler, note: Option<&str>) {
+        if let Some(note) = note {
+            complain(note);
+        }
+        self.sink.count_capture(assembler.totals());
+    }
+}
+
+/// Turns messages of connections into bodies.
+pub(super) struct Bridge<'t> {
+    to: &'t mut dyn Take,
+    /// When requests began that have no reply yet, in nanoseconds.
+    open: FxHashMap<u64, i64>,
+}
+
+impl<'t> Bridge<'t> {
+    pub(super) fn new(to: &'t mut dyn Take) -> Self {
+        Self {
+            to,
+            open: FxHashMap::default(),
+        }
+    }
+
+    /// See [`Take::look`].
+    pub(super) fn look(&mut self) -> Result<()> {
+        self.to.look()
+    }
+
+    /// See [`Take::end`].
+    pub(super) fn end(&mut self, assembler: &Assembler) {
+        self.to.end(assembler, None);
+    }
+
+    /// How long a reply took, in microseconds.
+    fn latency_us(&mut self, message: &Message<'_>) -> Option<u64> {
+        match message.direction {
+            Direction::Request => {
+                if self.open.len() >= OPEN_REQUESTS {
+                    // Those of connections that broke would stay for ever.
+                    self.open.clear();
+                }
+                self.open.insert(message.exchange, message.first_at_ns);
+                None
+            }
+            Direction::Response if message.paired => {
+                let began = self.open.remove(&message.exchange)?;
+                u64::try_from((message.last_at_ns - began) / 1_000).ok()
+            }
+            Direction::Response => None,
+        }
+    }
+}
+
+impl Sink for Bridge<'_> {
+    fn message(&mut self, message: &Message<'_>) {
+        let latency_us = self.latency_us(message);
+        let text = |bytes| -> Cow<'_, str> { String::from_utf8_lossy(bytes) };
+        let content_type = text(message.header("content-type").next().unwrap_or_default());
+        let method = text(message.method);
+        let url = text(message.target);
+        self.to.body(&Body {
+            direction: message.direction,
+            time_us: Some(message.first_at_ns.div_euclid(1_000)),
+            method: &method,
+            url: &url,
+            status: (message.direction == Direction::Response).then_some(message.status),
+            content_type: &content_type,
+            codings: message.codings,
+            bytes: message.body,
+            lost_bytes: message.lost_bytes,
+            is_cut: message.cut,
+            is_oversized: message.oversized,
+            latency_us,
+            connection: Some(message.connection),
+            exchange: Some(message.exchange),
+            ends: Some((message.client, message.server)),
+            is_paired: message.paired,
+        });
+    }
+}
