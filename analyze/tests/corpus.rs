@@ -5,11 +5,10 @@
 
 use std::path::Path;
 
-/// Changed copies of every input.
-const CHANGED: usize = 4_000;
-
-fn corpus() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/reply");
+fn corpus(name: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(name);
     let mut inputs: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| {
@@ -47,17 +46,17 @@ fn change(random: &mut fastrand::Rng, input: &[u8], other: &[u8]) -> Vec<u8> {
     bytes
 }
 
-#[test]
-fn the_corpus_and_what_is_near_it_break_nothing() {
-    let corpus = corpus();
-    assert!(corpus.len() >= 20, "the corpus is missing");
+/// Every input of a corpus of at least so many, and so many changed copies of each.
+fn check(name: &str, at_least: usize, changed_copies: usize, body: fn(&[u8])) {
+    let corpus = corpus(name);
+    assert!(corpus.len() >= at_least, "the corpus is missing");
     let mut random = fastrand::Rng::with_seed(7);
     for (name, input) in &corpus {
-        isukit_analyze::http1::fuzz::reply(input);
-        for _ in 0..CHANGED {
+        body(input);
+        for _ in 0..changed_copies {
             let other = &corpus[random.usize(..corpus.len())].1;
             let changed = change(&mut random, input, other);
-            let result = std::panic::catch_unwind(|| isukit_analyze::http1::fuzz::reply(&changed));
+            let result = std::panic::catch_unwind(|| body(&changed));
             assert!(
                 result.is_ok(),
                 "near {name}: \"{}\"",
@@ -65,4 +64,23 @@ fn the_corpus_and_what_is_near_it_break_nothing() {
             );
         }
     }
+}
+
+#[test]
+fn replies_and_what_is_near_them_break_nothing() {
+    check("reply", 20, 4_000, isukit_analyze::http1::fuzz::reply);
+}
+
+#[test]
+fn captures_and_what_is_near_them_break_nothing() {
+    check("capture_file", 8, 200, isukit_analyze::capture::fuzz::file);
+}
+
+#[test]
+fn segments_and_what_is_near_them_break_nothing() {
+    check(
+        "capture_segments",
+        8,
+        isukit_analyze::capture::fuzz::segments,
+    );
 }

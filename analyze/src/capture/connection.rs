@@ -249,10 +249,10 @@ impl Connection {
     /// Whatever can be passed on, and what became of the rest.
     #[inline]
     fn go_on(&mut self, time_ns: i64, cx: &mut Cx<'_>) {
+        let is_late =
+            self.packets >= SETTLE_PACKETS || time_ns.saturating_sub(self.first_ns) >= SETTLE_NS;
         if !self.is_settled {
             let is_known = self.flows.iter().all(|flow| flow.initial.is_some());
-            let is_late = self.packets >= SETTLE_PACKETS
-                || time_ns.saturating_sub(self.first_ns) >= SETTLE_NS;
             if !is_known && !is_late {
                 return;
             }
@@ -261,7 +261,7 @@ impl Connection {
         self.drain(cx);
         for side in [0, 1] {
             // A direction that is not captured at all is not waited for.
-            while !self.flows[side].is_seen && self.flows[side].hole().is_some() {
+            while is_late && !self.flows[side].is_seen && self.flows[side].hole().is_some() {
                 self.resolve(side, cx);
                 self.drain(cx);
             }
@@ -280,7 +280,7 @@ impl Connection {
         one.settle();
         other.settle();
         self.starts = [one.at, other.at];
-        self.talk.begin(is_whole);
+        self.talk.begin(is_whole.then_some(self.starts));
     }
 
     /// Pass on what waits and need not wait any longer.
@@ -328,6 +328,10 @@ impl Connection {
         flow.is_ended = true;
         // A FIN takes a number of its own, which the other side acknowledges.
         let behind = end.at + u64::from(!end.is_reset);
+        if !end.is_reset && flow.at == behind {
+            // It was acknowledged, and taken for a byte that is lost, before it was captured.
+            cx.shared.totals.lost_bytes = cx.shared.totals.lost_bytes.saturating_sub(1);
+        }
         flow.advance(flow.at.max(behind));
         self.talk.close(side, end.is_reset, cx);
         true

@@ -72,7 +72,9 @@ struct InFlight {
     facts: Option<(Facts, Pair)>,
     /// Position of its first byte.
     start: u64,
-    ack: u64,
+    /// What its first and its last segment acknowledge.
+    first_ack: u64,
+    last_ack: u64,
     first_ns: i64,
     last_ns: i64,
     /// Bytes of the stream that it took, framing included.
@@ -87,7 +89,8 @@ impl InFlight {
         Self {
             facts: None,
             start: piece.start + offset as u64,
-            ack: piece.ack,
+            first_ack: piece.ack,
+            last_ack: piece.ack,
             first_ns: piece.time_ns,
             last_ns: piece.time_ns,
             taken: 0,
@@ -95,6 +98,14 @@ impl InFlight {
             lost: 0,
             is_oversized: false,
         }
+    }
+
+    /// `bytes` of a later segment are part of it.
+    fn goes_on(&mut self, piece: &Piece<'_>, bytes: usize) {
+        // What is sent again may be captured before what it follows.
+        self.last_ns = self.last_ns.max(piece.time_ns);
+        self.last_ack = piece.ack;
+        self.taken += bytes as u64;
     }
 }
 
@@ -150,10 +161,13 @@ impl Talk {
         self.client.get_or_insert(side);
     }
 
-    /// Data will come: of a connection that is seen from its start, or from somewhere on.
-    pub(super) fn begin(&mut self, is_whole: bool) {
-        if is_whole {
-            self.queue.begin_whole();
+    /// Data will come: of a connection that is seen from its start at these positions, or from
+    /// somewhere on.
+    pub(super) fn begin(&mut self, starts: Option<[u64; 2]>) {
+        if let Some(starts) = starts
+            && let Some(client) = self.client
+        {
+            self.queue.begin_whole(starts[client], starts[1 - client]);
             for half in &mut self.halves {
                 half.stage = Stage::Start;
             }
@@ -220,7 +234,7 @@ impl Talk {
                     return 0;
                 }
                 let take = left.min(rest.len() as u64);
-                self.body(side, &rest[..take as usize], piece.time_ns, cx);
+                self.body(side, &rest[..take as usize], piece, cx);
                 self.halves[side].stage = Stage::Sized { left: left - take };
                 if take == left {
                     let end = piece.start + at as u64 + take;
@@ -230,7 +244,7 @@ impl Talk {
             }
             Stage::Chunked => self.chunked(side, piece, at, cx),
             Stage::UntilClose => {
-                self.body(side, rest, piece.time_ns, cx);
+                self.body(side, rest, piece, cx);
                 rest.len()
             }
             Stage::Lost => {
@@ -346,8 +360,7 @@ impl Talk {
             self.give_up(side, cx);
             return 0;
         };
-        message.last_ns = piece.time_ns;
-        message.taken += rest.len() as u64;
+        message.goes_on(piece, rest.len());
         // Only what is new, and three bytes before it.
         let from = searched.saturating_sub(3);
         let Some(end) = head_end(&half.buffer[from..]).map(|end| from + end) else {
@@ -359,6 +372,10 @@ impl Talk {
             }
             return rest.len();
         };
+        if end > HEAD_BYTES {
+            self.refuse(side, cx);
+            return rest.len();
+        }
         let consumed = end.saturating_sub(before);
         message.taken -= (rest.len() - consumed) as u64;
         half.buffer.truncate(end);
@@ -406,8 +423,9 @@ impl Talk {
         let pair = if facts.status == 0 {
             let exchange = shared.exchange();
             let line = (&head[facts.method.clone()], &head[facts.target.clone()]);
+            let head = message.start..head_end;
             self.queue
-                .ask(exchange, line, message.ack, head_end, shared);
+                .ask(exchange, line, message.first_ack, head, shared);
             Pair {
                 exchange,
                 line: None,
@@ -415,7 +433,7 @@ impl Talk {
             }
         } else {
             let start = half.reply_start.take().unwrap_or(message.start);
-            self.queue.answer(start, message.ack, shared)
+            self.queue.answer(start, message.first_ack, shared)
         };
         let is_tunnel = (200..300).contains(&facts.status)
             && pair
@@ -457,16 +475,16 @@ impl Talk {
     }
 
     /// Bytes of a body that is collected.
-    fn body(&mut self, side: usize, bytes: &[u8], time_ns: i64, cx: &mut Cx<'_>) {
+    fn body(&mut self, side: usize, bytes: &[u8], piece: &Piece<'_>, cx: &mut Cx<'_>) {
         let half = &mut self.halves[side];
         let Some(message) = &mut half.message else {
             return;
         };
-        message.last_ns = time_ns;
-        message.taken += bytes.len() as u64;
+        message.goes_on(piece, bytes.len());
         message.body_bytes += bytes.len() as u64;
         let is_too_much = message.body_bytes > cx.shared.options.body_bytes_max;
-        if !message.is_oversized && (is_too_much || !cx.shared.extend(&mut half.buffer, bytes)) {
+        if !message.is_oversized && (is_too_much || !cx.shared.extend_body(&mut half.buffer, bytes))
+        {
             message.is_oversized = true;
             // What is kept of it is of no use; the head is.
             let head_len = message.facts.as_ref().map_or(0, |(facts, _)| facts.len);
@@ -490,7 +508,7 @@ impl Talk {
         let chunks = half.chunks.get_or_insert_default();
         let framing = match chunks.step(rest, HEAD_BYTES) {
             Ok(Step::Data(taken)) => {
-                self.body(side, &rest[..taken], piece.time_ns, cx);
+                self.body(side, &rest[..taken], piece, cx);
                 return taken;
             }
             Err(_) => {
@@ -502,8 +520,7 @@ impl Talk {
         };
         let (Step::Framing(taken) | Step::End(taken) | Step::Data(taken)) = framing;
         if let Some(message) = &mut half.message {
-            message.taken += taken as u64;
-            message.last_ns = piece.time_ns;
+            message.goes_on(piece, taken);
         }
         if matches!(framing, Step::End(_)) {
             let end = piece.start + (at + taken) as u64;
@@ -588,8 +605,10 @@ impl Talk {
         };
         cx.shared.totals.delivered(&out, message.taken);
         cx.sink.message(&out);
-        if !is_request {
-            self.queue.replied(end);
+        if is_request && ending == Ending::Whole {
+            self.queue.asked(pair.exchange, end);
+        } else if !is_request {
+            self.queue.replied(end, message.last_ack);
         }
         if let Some(line) = pair.line {
             self.queue.recycle(line, cx.shared);

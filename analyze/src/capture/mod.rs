@@ -10,6 +10,8 @@
 //! messages), `pairing` (replies to requests).
 
 mod connection;
+#[doc(hidden)]
+pub mod fuzz;
 mod http;
 mod limits;
 mod link;
@@ -84,8 +86,8 @@ impl Assembler {
         wire_len: u32,
         sink: &mut dyn Sink,
     ) {
+        self.count_packet();
         let totals = &mut self.shared.totals;
-        totals.packets += 1;
         match link::dissect(link, bytes, wire_len) {
             Packet::Tcp(segment) => self.segment(&segment, time_ns, sink),
             Packet::Other => totals.other_protocols += 1,
@@ -94,6 +96,10 @@ impl Assembler {
             Packet::HeadersCut => totals.headers_cut += 1,
             Packet::UnknownLink => totals.unknown_links += 1,
         }
+    }
+
+    fn count_packet(&mut self) {
+        self.shared.totals.packets += 1;
     }
 
     fn segment(&mut self, segment: &Segment<'_>, time_ns: i64, sink: &mut dyn Sink) {

@@ -5,13 +5,25 @@
 //! requests or replies may be among them. Then the acknowledgement of the *request* tells: a client
 //! that waits for its replies before it asks again acknowledges everything before the reply that it
 //! will get, so the reply to a request begins exactly where the request says that the client is.
-//! From there on counting is right again. A client that was seen to ask while it waits for some of
-//! its replies gives no such sign; its replies stay unpaired after a gap.
+//! From there on counting is right again.
+//!
+//! A client that asks again while it waits for some of its replies gives no such sign. It is known
+//! by having done so, or by replies that are too few for the requests; what follows a gap on its
+//! connection stays unpaired. Only where nothing can be known, on a connection that is captured
+//! from its middle on, a client is taken to wait for its replies until it is seen not to.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use super::limits::{LINE_BYTES, OUTSTANDING};
 use super::shared::Shared;
+
+/// How often a client must have been seen to wait for all of its replies before it is taken to do
+/// so.
+const TURNS: u32 = 2;
+
+/// Weak signs in a row that are as good as a strong one.
+const SIGNS: u32 = 8;
 
 /// The request of a reply.
 #[derive(Debug, Default)]
@@ -40,10 +52,24 @@ struct Waiting {
     asked_at: u64,
     /// Where its head ends.
     head_end: u64,
+    /// Where it ends; 0 when that was not seen.
+    end: u64,
+    before: Before,
     /// Whether nothing is known of what stands before it.
     is_behind_gap: bool,
     /// Whether the request before it was asked before any byte came in between.
     is_same_burst: bool,
+}
+
+/// What the last reply before a request tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// The server had received all that was sent before the request: the client waited.
+    Turn,
+    /// The server had not: there are requests in front of this one without a reply.
+    Amid,
+    /// It was not seen.
+    Unknown,
 }
 
 /// What a reply is to us.
@@ -65,12 +91,25 @@ pub(super) struct Queue {
     /// Bytes of requests are missing behind the last one.
     has_gap: bool,
     last_asked_at: Option<u64>,
-    /// Where the last reply ended.
+    /// Where the last reply ended, and what it acknowledged.
     replied_to: u64,
+    replied_ack: u64,
     /// The client asks again before it has the reply.
     is_pipelined: bool,
     /// It does so when it has received some of its replies.
     is_windowed: bool,
+    /// How often it was seen to ask when it had all replies; in bursts, once it was pipelined.
+    turns: u32,
+    /// Replies that acknowledged their request and nothing behind it.
+    lone: u32,
+    /// Unpaired replies since counting was right.
+    unpaired: usize,
+    /// Replies may be among what was lost since then.
+    has_lost_replies: bool,
+    /// What was before is not known.
+    is_from_middle: bool,
+    /// Signs since then that were too weak.
+    signs: u32,
     spare: Vec<Line>,
 }
 
@@ -82,16 +121,25 @@ impl Queue {
             has_gap: true,
             last_asked_at: None,
             replied_to: 0,
+            replied_ack: 0,
             is_pipelined: false,
             is_windowed: false,
+            turns: 0,
+            lone: 0,
+            unpaired: 0,
+            has_lost_replies: false,
+            is_from_middle: true,
+            signs: 0,
             spare: Vec::new(),
         }
     }
 
-    /// The connection is seen from its start.
-    pub(super) fn begin_whole(&mut self) {
+    /// The connection is seen from its start: where the requests and the replies begin.
+    pub(super) fn begin_whole(&mut self, requests: u64, replies: u64) {
+        (self.replied_to, self.replied_ack) = (replies, requests);
         self.is_sure = true;
         self.has_gap = false;
+        self.is_from_middle = false;
     }
 
     /// Bytes of the requests are missing that may have held whole requests.
@@ -103,26 +151,24 @@ impl Queue {
     /// Bytes of the replies are missing that may have held whole replies.
     pub(super) fn lose_replies(&mut self) {
         self.is_sure = false;
+        self.has_lost_replies = true;
     }
 
-    /// The head of a request has come.
+    /// The head of a request has come, of these positions in the stream.
     pub(super) fn ask(
         &mut self,
         exchange: u64,
         (method, target): (&[u8], &[u8]),
         asked_at: u64,
-        head_end: u64,
+        head: Range<u64>,
         shared: &mut Shared,
     ) {
-        let previous = self.last_asked_at.replace(asked_at);
-        let is_same_burst = previous == Some(asked_at);
-        self.is_pipelined |= is_same_burst;
-        if previous.is_some_and(|previous| previous < asked_at) {
-            let is_waiting = self.is_sure && !self.has_gap && !self.waiting.is_empty();
-            let is_ahead = is_waiting || self.replied_to > asked_at;
-            self.is_pipelined |= is_ahead;
-            self.is_windowed |= is_ahead;
-        }
+        let is_same_burst = self.learn(asked_at);
+        let before = match self.replied_to == asked_at {
+            true if self.replied_ack == head.start => Before::Turn,
+            true => Before::Amid,
+            false => Before::Unknown,
+        };
         let mut line = self.spare.pop().unwrap_or_default();
         line.text.clear();
         line.method_len = method.len();
@@ -140,10 +186,42 @@ impl Queue {
             exchange,
             line,
             asked_at,
-            head_end,
+            head_end: head.end,
+            end: 0,
+            before,
             is_behind_gap: std::mem::take(&mut self.has_gap),
             is_same_burst,
         });
+    }
+
+    /// A request is complete.
+    pub(super) fn asked(&mut self, exchange: u64, end: u64) {
+        if let Some(last) = self.waiting.back_mut()
+            && last.exchange == exchange
+        {
+            last.end = end;
+        }
+    }
+
+    /// A request is asked here: how does this client go about it? Whether the request before it
+    /// was asked before any byte came in between.
+    fn learn(&mut self, asked_at: u64) -> bool {
+        let previous = self.last_asked_at.replace(asked_at);
+        if previous == Some(asked_at) {
+            if !self.is_pipelined {
+                self.turns = 0;
+            }
+            self.is_pipelined = true;
+            return true;
+        }
+        let is_known = self.is_sure && !self.has_gap && previous.is_some();
+        if self.replied_to > asked_at || (is_known && !self.waiting.is_empty()) {
+            self.is_pipelined = true;
+            self.is_windowed = true;
+        } else if is_known {
+            self.turns = self.turns.saturating_add(1);
+        }
+        false
     }
 
     /// A reply begins at `start`, and acknowledges the requests up to `acked` (0 when that is not
@@ -157,30 +235,61 @@ impl Queue {
         }
         if self.is_sure {
             match front {
-                Some(front) if can_answer(front) => return self.take(0, shared),
+                Some(front) if can_answer(front) => {
+                    match front.end {
+                        0 => {}
+                        end if acked == end => self.lone = self.lone.saturating_add(1),
+                        end => self.is_pipelined |= acked > end,
+                    }
+                    return self.take(0, shared);
+                }
                 // A reply to nothing that was asked so far, such as 408.
                 None => return self.unpaired(acked, shared),
                 Some(_) => self.is_sure = false,
             }
         }
-        let is_sign = |waiting: &Waiting| {
-            let begins_burst = match waiting.is_behind_gap {
-                true => !self.is_pipelined,
-                false => !waiting.is_same_burst,
-            };
-            waiting.asked_at == start && begins_burst && can_answer(waiting)
-        };
-        if !self.is_windowed
-            && let Some(index) = self.waiting.iter().position(is_sign)
-        {
-            return self.take(index, shared);
+        let is_sign = |waiting: &Waiting| waiting.asked_at == start && !waiting.is_same_burst;
+        if let Some(index) = self.waiting.iter().position(is_sign) {
+            if !can_answer(&self.waiting[index]) {
+                // It was asked while this reply, to another request, was still to come.
+                self.is_pipelined = true;
+            } else if self.is_enough(index) {
+                return self.take(index, shared);
+            }
         }
+        self.unpaired += 1;
         self.unpaired(acked, shared)
+    }
+
+    /// Whether it is enough that a reply begins where the client of request `index` was.
+    fn is_enough(&mut self, index: usize) -> bool {
+        let Waiting {
+            before,
+            is_behind_gap,
+            ..
+        } = self.waiting[index];
+        let is_unclear = is_behind_gap && before != Before::Turn;
+        if self.is_windowed
+            || before == Before::Amid
+            || (self.is_pipelined && (self.turns < TURNS || is_unclear))
+        {
+            return false;
+        }
+        // Everything that was asked before must have its reply: each gap held a request at least.
+        let before = self.waiting.range(..=index);
+        let gaps = before.filter(|waiting| waiting.is_behind_gap).count();
+        let is_complete = self.has_lost_replies || index + gaps <= self.unpaired;
+        if self.turns >= TURNS || self.is_from_middle || (self.lone > 0 && is_complete) {
+            return true;
+        }
+        self.signs += 1;
+        self.signs >= SIGNS
     }
 
     /// The reply to request `index`; from here on counting is right.
     fn take(&mut self, index: usize, shared: &mut Shared) -> Pair {
         self.is_sure = true;
+        (self.unpaired, self.signs, self.has_lost_replies) = (0, 0, false);
         for _ in 0..index {
             if let Some(dropped) = self.waiting.pop_front() {
                 shared.totals.unanswered += 1;
@@ -190,10 +299,6 @@ impl Queue {
         let Some(found) = self.waiting.pop_front() else {
             return self.unpaired(0, shared);
         };
-        if found.is_behind_gap {
-            // The gap is behind us.
-            self.last_asked_at.get_or_insert(found.asked_at);
-        }
         Pair {
             exchange: found.exchange,
             to_head: Some(found.line.method() == b"HEAD"),
@@ -219,9 +324,11 @@ impl Queue {
         }
     }
 
-    /// A reply ended here.
-    pub(super) fn replied(&mut self, end: u64) {
-        self.replied_to = self.replied_to.max(end);
+    /// A reply ended here, and its last segment acknowledged the requests up to `acked`.
+    pub(super) fn replied(&mut self, end: u64, acked: u64) {
+        if end >= self.replied_to {
+            (self.replied_to, self.replied_ack) = (end, acked);
+        }
     }
 
     /// The line of a reply that was delivered.

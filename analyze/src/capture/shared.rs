@@ -58,6 +58,14 @@ impl Shared {
         self.held = self.held.saturating_sub(bytes);
     }
 
+    /// As [`Self::extend`], leaving some room for heads and segments, which are small and without
+    /// which nothing is understood.
+    pub(super) fn extend_body(&mut self, buffer: &mut Vec<u8>, bytes: &[u8]) -> bool {
+        let most = self.options.buffered_bytes_max;
+        let is_full = self.held.saturating_add(bytes.len()) > most - most / 8;
+        !is_full && self.extend(buffer, bytes)
+    }
+
     /// Append to a buffer that [`Self::give_back`] returns: whether there is room for it.
     pub(super) fn extend(&mut self, buffer: &mut Vec<u8>, bytes: &[u8]) -> bool {
         let need = buffer.len() + bytes.len();
@@ -73,7 +81,7 @@ impl Shared {
         let has = buffer.capacity();
         if need > has {
             // At least doubled while it is small; later in steps, so that little is to spare.
-            let grown = need.max(has + has.clamp(1024, GROWTH_BYTES));
+            let grown = need.max(has + has.clamp(256, GROWTH_BYTES));
             if !self.hold(grown - has) {
                 return false;
             }

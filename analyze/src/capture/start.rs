@@ -104,28 +104,40 @@ pub(super) fn can_begin_response(bytes: &[u8]) -> bool {
     rest.iter().take(5).enumerate().all(fits)
 }
 
-/// Whether a request line stands here: methods that are in use are upper case, and a line that is
-/// complete ends in its version.
+/// Methods by which a request is recognised in the middle of a stream. None is the end of another
+/// one, so that half a method is none.
+const METHODS: [&[u8]; 14] = [
+    b"GET",
+    b"POST",
+    b"PUT",
+    b"HEAD",
+    b"DELETE",
+    b"PATCH",
+    b"OPTIONS",
+    b"CONNECT",
+    b"TRACE",
+    b"PURGE",
+    b"QUERY",
+    b"SEARCH",
+    b"REPORT",
+    b"PROPFIND",
+];
+
+/// Whether a request line stands here, or as much of it as there is.
 pub(super) fn can_begin_request(bytes: &[u8]) -> bool {
-    let method = bytes
-        .iter()
-        .take(20)
-        .take_while(|byte| byte.is_ascii_uppercase() || **byte == b'-')
-        .count();
-    let [b' ', target, ..] = bytes[method..] else {
+    let is_method = |method: &&&[u8]| bytes.starts_with(method);
+    let Some(method) = METHODS.iter().find(is_method) else {
         return false;
     };
-    let is_target = match target {
-        b'/' | b'*' => true,
-        // The absolute form, or the authority of CONNECT.
-        _ => target.is_ascii_alphanumeric() || target == b'[',
+    let [b' ', target, ..] = bytes[method.len()..] else {
+        return false;
     };
-    let is_line = match memchr(b'\n', bytes) {
-        Some(end) => {
-            let line = bytes[..end].trim_ascii_end();
-            line.len() > 10 && line[..line.len() - 1].ends_with(b" HTTP/1.")
-        }
-        None => !bytes.is_empty() && matches!(target, b'/' | b'h'),
-    };
-    method >= 3 && is_target && is_line
+    // Also the absolute form, and the authority of CONNECT.
+    let is_target = matches!(target, b'/' | b'*' | b'[') || target.is_ascii_alphanumeric();
+    let is_line = memchr(b'\n', bytes).is_none_or(|end| {
+        let line = bytes[..end].trim_ascii_end();
+        line.split_last()
+            .is_some_and(|(_, line)| line.ends_with(b" HTTP/1."))
+    });
+    is_target && is_line
 }

@@ -200,8 +200,8 @@ impl Flow {
         let mut index = self.pending.partition_point(|other| other.end() <= at);
         let mut is_new = false;
         while at < end {
-            let next = self.pending.get(index);
-            if let Some(next) = next
+            self.correct(index, &arrival, shared);
+            if let Some(next) = self.pending.get(index)
                 && next.at <= at
             {
                 let to = next.end().min(end);
@@ -217,6 +217,7 @@ impl Flow {
                 index += 1;
                 continue;
             }
+            let next = self.pending.get(index);
             let to = next.map_or(end, |next| next.at.min(end));
             if !self.keep(index, arrival.part(at, to), shared) {
                 return false;
@@ -229,6 +230,34 @@ impl Flow {
             shared.totals.repeated_segments += 1;
         }
         true
+    }
+
+    /// Bytes that are sent again acknowledge more than they did at first: where `arrival` covers the
+    /// start of what waits and acknowledges less, that is what counts for these bytes.
+    fn correct(&mut self, index: usize, arrival: &Arrival<'_>, shared: &mut Shared) {
+        let Some(next) = self.pending.get_mut(index) else {
+            return;
+        };
+        let covered = arrival.end().saturating_sub(next.at);
+        if arrival.at > next.at || covered == 0 || arrival.ack >= next.ack {
+            return;
+        }
+        let ack = std::mem::replace(&mut next.ack, arrival.ack);
+        let len = next.bytes.len() as u64;
+        if covered < len && shared.hold(SEGMENT_OVERHEAD) {
+            let (first, rest) = next.bytes.split_at(covered as usize);
+            let rest = Pending {
+                at: next.at + covered,
+                bytes: rest.into(),
+                missing: std::mem::take(&mut next.missing),
+                time_ns: next.time_ns,
+                ack,
+                is_start: false,
+            };
+            next.bytes = first.into();
+            self.pending_bytes += SEGMENT_OVERHEAD;
+            self.pending.insert(index + 1, rest);
+        }
     }
 
     fn keep(&mut self, index: usize, part: Arrival<'_>, shared: &mut Shared) -> bool {
@@ -273,7 +302,9 @@ impl Flow {
     /// Up to where bytes are missing before anything can go on: what was acknowledged and not
     /// seen, or what is in front of the first segment that waits.
     pub(super) fn hole(&self) -> Option<u64> {
-        let acked = Some(self.acked).filter(|&acked| acked > self.at);
+        // A FIN is acknowledged as well, but it is no byte.
+        let acked = self.end.map_or(self.acked, |end| end.at.min(self.acked));
+        let acked = Some(acked).filter(|&acked| acked > self.at);
         let first = self.pending.front().map(|first| first.at);
         match (acked, first) {
             (Some(acked), Some(first)) => Some(acked.min(first)).filter(|&to| to > self.at),

@@ -4,6 +4,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod build;
+mod files;
+mod generate;
+mod hostile;
 mod http;
+mod properties;
 mod seen;
 mod tcp;
