@@ -24,6 +24,7 @@ mod shared;
 mod start;
 mod table;
 mod tcp;
+pub mod tls;
 mod totals;
 
 pub use link::LinkType;
