@@ -125,7 +125,8 @@ fn updates_of_keys_are_read() {
     }
 }
 
-/// A connection with early data behind one without; the server of the second may be another.
+/// A connection with early data behind one without; the server of the second may be another. What was
+/// refused comes with it.
 fn early(change: impl Fn(&mut rustls::ServerConfig), is_taken: bool) -> (Trace, Vec<u8>) {
     let setup = Setup {
         suites: vec![one_of_each()[0]],
@@ -165,6 +166,37 @@ fn early_data_are_read() {
     assert_eq!(read.out[0], trace.sent[0][700..]);
     assert_eq!(read.out[1], trace.sent[1]);
     assert!(read.stream.counts(Side::Client).early_bytes_skipped > 700);
+}
+
+#[test]
+fn early_data_of_which_the_server_says_nothing_are_given() {
+    let (trace, _) = early(|_| {}, true);
+    let keys = trace.keys();
+    let (client, server) = (trace.of(Side::Client), trace.of(Side::Server));
+    let mut read = Read::new();
+    // The server's hello, and nothing of what it encrypts.
+    let hello = 5 + usize::from(u16::from_be_bytes([server[3], server[4]]));
+    read.feed(Side::Server, &server[..hello], &keys);
+    read.feed(Side::Client, &client, &keys);
+    assert!(read.out[0].is_empty());
+    let told = read.stream.waits_for(Side::Client, &keys);
+    assert_eq!(told, Some(TlsError::NoVerdict));
+    assert_eq!(read.errors, []);
+    // Behind a gap the server cannot say it any more.
+    read.stream
+        .lost(Side::Server, (server.len() - hello) as u64);
+    read.feed(Side::Server, &[], &keys);
+    assert!(matches!(read.errors[..], [TlsError::Gap { .. }]));
+    read.feed(Side::Client, &[], &keys);
+    assert_eq!(read.out[0], trace.sent[0]);
+    // Nor is it waited for longer than there is room.
+    let mut read = Read::new();
+    read.feed(Side::Server, &server[..hello], &keys);
+    read.feed(Side::Client, &client, &keys);
+    read.feed(Side::Client, &[23, 3, 3, 0x40, 0], &keys);
+    read.feed(Side::Client, &vec![0; 200_000], &keys);
+    read.feed(Side::Client, &[], &keys);
+    assert!(read.out[0].starts_with(&trace.sent[0]));
 }
 
 #[test]
@@ -298,8 +330,8 @@ fn mutated_records_give_nothing_new() {
                 read.feed(side, bytes, &keys);
             }
             read.settle(&keys);
-            for side in 0..2 {
-                assert!(is_subsequence(&read.out[side], &trace.sent[side]));
+            for (out, sent) in read.out.iter().zip(&trace.sent) {
+                assert!(is_subsequence(out, sent));
             }
         }
     }

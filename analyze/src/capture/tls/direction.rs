@@ -211,7 +211,7 @@ impl Direction {
     pub(super) fn waits_for(&self, facts: &Facts, keys: &KeyLog) -> Option<TlsError> {
         match self.need? {
             Need::Hello => Some(TlsError::NoHello(missing_hello(facts))),
-            Need::Verdict => Some(TlsError::NoHello(Side::Server)),
+            Need::Verdict => Some(TlsError::NoVerdict),
             Need::Secrets => {
                 let Phase::Keys(epoch) = self.phase else {
                     return Some(TlsError::NoSecrets(facts.prefix()));

@@ -142,6 +142,12 @@ pub enum TlsError {
     /// A hello is missing.
     #[error("the {0}'s hello is not in the capture; start capturing before the connections begin")]
     NoHello(Side),
+    /// Nothing says what became of the 0-RTT data.
+    #[error(
+        "whether the server took the client's 0-RTT data is not in the capture; capture both \
+         directions whole"
+    )]
+    NoVerdict,
     /// 0-RTT data that the server took and the key log does not open.
     #[error(
         "the client's 0-RTT data are skipped: the key log has no CLIENT_EARLY_TRAFFIC_SECRET for \

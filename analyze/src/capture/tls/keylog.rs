@@ -56,7 +56,7 @@ impl Label {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Secret {
     bytes: [u8; SECRET_BYTES],
-    length: usize,
+    length: u8,
 }
 
 impl Secret {
@@ -64,14 +64,14 @@ impl Secret {
     pub(super) fn new(bytes: &[u8]) -> Option<Self> {
         let mut secret = Self {
             bytes: [0; SECRET_BYTES],
-            length: bytes.len(),
+            length: u8::try_from(bytes.len()).ok()?,
         };
         secret.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
         Some(secret)
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
+        &self.bytes[..usize::from(self.length)]
     }
 }
 
@@ -230,9 +230,10 @@ fn parse(line: &[u8]) -> Line {
     let mut client_random = Random::default();
     let mut bytes = [0; SECRET_BYTES];
     match (hex(random, &mut client_random), hex(secret, &mut bytes)) {
-        (Some(32), Some(length)) if label.allows(length) => {
-            Line::Secret(label, client_random, Secret { bytes, length })
-        }
+        (Some(32), Some(length)) if label.allows(length) => match Secret::new(&bytes[..length]) {
+            Some(secret) => Line::Secret(label, client_random, secret),
+            None => Line::Bad,
+        },
         _ => Line::Bad,
     }
 }
@@ -240,7 +241,7 @@ fn parse(line: &[u8]) -> Line {
 /// Read hexadecimal digits in either case into `to`, and say how many bytes they were.
 fn hex(digits: &[u8], to: &mut [u8]) -> Option<usize> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
-    if digits.len() % 2 != 0 || digits.len() / 2 > to.len() {
+    if !digits.len().is_multiple_of(2) || digits.len() / 2 > to.len() {
         return None;
     }
     for (pair, byte) in digits.chunks_exact(2).zip(to.iter_mut()) {

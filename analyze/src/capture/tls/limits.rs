@@ -1,7 +1,7 @@
 //! Every hard limit of the decryption of TLS.
 
-/// A key log may tell about this many connections; the oldest make room for more. One takes some 350
-/// bytes.
+/// A key log may tell about this many connections; the oldest make room for more. With all of
+/// them it takes some 90 MB.
 pub const KEY_LOG_CONNECTIONS: usize = 1 << 17;
 
 /// A line of a key log may be this long, in bytes: the longest that is used has some 200.
@@ -29,7 +29,7 @@ pub(super) const SEARCH_RECORDS: u64 = 1024;
 
 /// Bytes that a direction may spend on attempts to open records. What opens gives back
 /// [`SEARCH_CREDIT`] times its size.
-pub(super) const SEARCH_BYTES: u64 = 64 << 20;
+pub(super) const SEARCH_BYTES: u64 = 16 << 20;
 
 /// See [`SEARCH_BYTES`].
 pub(super) const SEARCH_CREDIT: u64 = 8;

@@ -40,9 +40,8 @@ fn sessions_are_read_in_pieces_of_any_size() {
     for choice in 0..6 {
         let session = Session::new(choice);
         for size in [1, 2, 7, 100, 1460, 1 << 20] {
-            let out = session.read(size);
-            for side in 0..2 {
-                assert_eq!(out[side], session.data[side].concat(), "{choice} {size}");
+            for (out, data) in session.read(size).iter().zip(&session.data) {
+                assert_eq!(*out, data.concat(), "{choice} {size}");
             }
         }
     }
@@ -210,8 +209,8 @@ fn missing_secrets_are_named_and_may_come_late() {
                 out[side as usize].extend(data);
             }
         }
-        for side in 0..2 {
-            assert_eq!(out[side], session.data[side].concat());
+        for (out, data) in out.iter().zip(&session.data) {
+            assert_eq!(*out, data.concat());
         }
     }
 }
