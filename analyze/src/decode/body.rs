@@ -24,6 +24,8 @@ pub struct Body<'a> {
     pub codings: Codings,
     /// The body, compressed as it was sent, without the framing of chunks.
     pub bytes: &'a [u8],
+    /// Whether there is one at all, be it empty: a plain GET has none, nor has a 304.
+    pub has_body: bool,
     /// How many of its bytes nobody saw.
     pub lost_bytes: u64,
     /// Whether it ended before it was complete.
@@ -54,6 +56,7 @@ impl<'a> Body<'a> {
             content_type: "",
             codings: Codings::default(),
             bytes,
+            has_body: true,
             lost_bytes: 0,
             is_cut: false,
             is_oversized: false,
@@ -62,6 +65,17 @@ impl<'a> Body<'a> {
             exchange: None,
             ends: None,
             is_paired: true,
+        }
+    }
+
+    /// Whether a message may have a body by its head: of a request `is_framed` says whether there is a
+    /// Content-Length or a Transfer-Encoding.
+    pub fn may_be(direction: Direction, method: &str, status: u16, is_framed: bool) -> bool {
+        match direction {
+            Direction::Request => is_framed,
+            Direction::Response => {
+                method != "HEAD" && status >= 200 && !matches!(status, 204 | 304)
+            }
         }
     }
 

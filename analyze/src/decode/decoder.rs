@@ -150,7 +150,10 @@ impl Decoder {
             return;
         };
         let slot = slot(types, body);
-        // A type that the Content-Type names is the best evidence there is, but of that body only.
+        // A type that the Content-Type names says much about the other side, and nothing is to be inferred.
+        if let Some(name) = named {
+            types.name(slot, name);
+        }
         if named.is_some()
             || body.lost_bytes > 0
             || body.is_cut
@@ -462,6 +465,9 @@ fn slot(types: &mut Types, body: &Body<'_>) -> Slot {
 
 /// What to do with a body by what is said of it, and a look at its first bytes where nothing is.
 fn plan<'a>(body: &Body<'a>, framing: Framing) -> Plan<'a> {
+    if !body.has_body {
+        return Plan::Skip;
+    }
     let is_empty = body.bytes.is_empty() && body.lost_bytes == 0 && !body.is_oversized;
     match Media::parse(body.content_type) {
         Media::Protobuf {

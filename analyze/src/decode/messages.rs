@@ -54,10 +54,11 @@ pub fn read_messages(bytes: &[u8], each: &mut dyn FnMut(&Body<'_>)) -> usize {
                 }
             },
         };
-        let is_bodyless = is_response && (matches!(start.status, 204 | 304) || method == "HEAD");
-        let (body, used, is_cut) = match is_bodyless {
-            true => (Vec::new(), 0, false),
-            false => body(&bytes[at..], &start),
+        let is_framed = start.chunked || start.content_length.is_some();
+        let has_body = Body::may_be(start.direction, &method, start.status, is_framed);
+        let (body, used, is_cut) = match has_body {
+            false => (Vec::new(), 0, false),
+            true => body(&bytes[at..], &start),
         };
         at += used;
         let value = |name: &'static str| {
@@ -71,6 +72,7 @@ pub fn read_messages(bytes: &[u8], each: &mut dyn FnMut(&Body<'_>)) -> usize {
             status: is_response.then_some(start.status),
             content_type: &value("content-type"),
             codings: start.codings,
+            has_body,
             is_cut,
             exchange: Some(number),
             is_paired,

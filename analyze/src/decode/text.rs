@@ -11,6 +11,9 @@ use crate::digest::timestamp;
 use crate::report::printable;
 use crate::units::{format_bytes, format_ns};
 
+/// Lines of a body that is text or JSON, which people are shown.
+const SHOWN_LINES: usize = 20;
+
 /// How messages are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TextStyle {
@@ -54,8 +57,13 @@ pub fn write_text(decoded: &Decoded<'_>, style: TextStyle, out: &mut Vec<u8>) {
                     serde_json::Value::String(text) => Some(text),
                     value => serde_json::to_string_pretty(&value).ok(),
                 });
-            for line in shown.iter().flat_map(|text| text.lines()) {
+            let mut lines = shown.iter().flat_map(|text| text.lines());
+            for line in lines.by_ref().take(SHOWN_LINES) {
                 let _ = writeln!(out, "{}", printable(line));
+            }
+            let more = lines.count();
+            if more > 0 {
+                let _ = writeln!(out, "{dim}# and {more} lines more{plain}");
             }
         }
         (Content::Other, _) => {}

@@ -35,6 +35,8 @@ const WELL_KNOWN: f64 = -3.0;
 const TAKEN: f64 = -1.5;
 /// The other side of the route is named alike.
 const ALIKE: f64 = 1.5;
+/// The type of the other side is known, and named alike.
+const KNOWN_ALIKE: f64 = 4.0;
 /// The fit of a type that refuses nearly every body.
 const WORST_FIT: f64 = 1e-4;
 
@@ -48,6 +50,17 @@ struct Type {
     /// What its name and place say, whatever the route.
     bias: f64,
     has_fields: bool,
+}
+
+/// The other side of a slot's route.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Other<'m> {
+    /// It has no bodies.
+    Unseen,
+    /// Its type is inferred as well: the index of its slot.
+    Slot(usize),
+    /// Its type was said.
+    Known(&'m Message),
 }
 
 /// What the bodies of one side of a route said.
@@ -166,24 +179,37 @@ impl Inference {
 
     /// The likeliest types of each of `slots`, the best first; none for those without a body.
     ///
-    /// `other` gives for each slot the index of the other side of its route.
+    /// `other` gives for each slot what is known of the other side of its route; `known` are types that
+    /// were said to be those of some route.
     pub(super) fn choose(
         &self,
         slots: &[&Evidence],
-        other: &[Option<usize>],
+        other: &[Other<'_>],
+        known: &[(&Message, Direction)],
     ) -> Vec<Vec<Candidate>> {
-        let odds: Vec<Vec<f64>> = slots.iter().map(|slot| self.odds(slot)).collect();
+        let known = Taken::known(&self.types, known);
+        let odds: Vec<Vec<f64>> = slots
+            .iter()
+            .map(|slot| known.penalised(&self.odds(slot), slot))
+            .collect();
         let first = self.assign(&odds, slots);
         let mut joined = odds;
         for (at, odds) in joined.iter_mut().enumerate() {
-            let partner = other[at].and_then(|other| first.get(other)?.as_ref());
-            let Some((name, sureness)) = partner else {
-                continue;
+            let said;
+            let (words, weight) = match other[at] {
+                Other::Unseen => continue,
+                Other::Known(message) => {
+                    said = TypeWords::new(message.full_name());
+                    (&said.words, KNOWN_ALIKE)
+                }
+                Other::Slot(other) => match first.get(other).and_then(Option::as_ref) {
+                    Some((index, sureness)) => (&self.types[*index].words.words, ALIKE * sureness),
+                    None => continue,
+                },
             };
-            let words = &self.types[*name].words.words;
             for (own, odds) in self.types.iter().zip(odds) {
                 if own.words.role != Role::Unsaid && own.words.words == *words {
-                    *odds += ALIKE * sureness;
+                    *odds += weight;
                 }
             }
         }
@@ -333,6 +359,18 @@ struct Taken {
 }
 
 impl Taken {
+    fn known(types: &[Type], known: &[(&Message, Direction)]) -> Self {
+        let mut taken = Self::default();
+        for (message, direction) in known {
+            let index = types.iter().position(|own| own.message == **message);
+            let of = index.map(|index| (index, *direction));
+            // One penalty is enough, however many routes have it.
+            let of = of.filter(|of| !taken.types.contains(of));
+            taken.types.extend(of);
+        }
+        taken
+    }
+
     fn take(&mut self, index: usize, slot: &Evidence) {
         if !slot.is_error {
             self.types.push((index, slot.direction));

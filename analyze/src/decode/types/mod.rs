@@ -17,7 +17,7 @@ use super::Direction;
 use super::limits::ROUTES;
 use super::record::choice_keys;
 use crate::access::{Namer, NamerError, NamerOptions};
-use infer::{Evidence, Inference};
+use infer::{Evidence, Inference, Other};
 
 pub use map::{MapError, RouteMap, RouteTypes};
 pub use media::Media;
@@ -183,6 +183,18 @@ struct Route {
     /// By side; that of errors is shared by all routes and lies elsewhere.
     evidence: [Option<Evidence>; 2],
     chosen: [Option<Arc<Choice>>; 2],
+    /// What a Content-Type called its bodies last.
+    named: [Option<Message>; 2],
+}
+
+impl Route {
+    /// The type of a side that need not be inferred.
+    fn known(&self, side: usize) -> Option<&Message> {
+        let said = self.said[side]
+            .as_ref()
+            .map(|choice| &choice.best().message);
+        said.or(self.named[side].as_ref())
+    }
 }
 
 /// Finds the types of bodies.
@@ -318,6 +330,7 @@ impl Types {
             said,
             evidence: [None, None],
             chosen: [None, None],
+            named: [None, None],
         });
         route
     }
@@ -380,6 +393,20 @@ impl Types {
         self.observed += 1;
     }
 
+    /// Learn what a Content-Type called the bodies of a slot.
+    pub fn name(&mut self, slot: Slot, name: &str) {
+        let choice = self.by_content_type(name);
+        let named = self.routes[slot.route()]
+            .named
+            .get_mut(usize::from(slot.side));
+        if let (Some(named), Some(choice)) = (named, choice)
+            && named.as_ref() != Some(&choice.best().message)
+        {
+            *named = Some(choice.best().message.clone());
+            self.observed += 1;
+        }
+    }
+
     /// Whether enough was observed since types were decided on last.
     pub fn is_due(&self) -> bool {
         self.observed > self.settled + self.settled / 8
@@ -395,8 +422,11 @@ impl Types {
         self.settled = self.observed;
         let mut slots: Vec<&Evidence> = Vec::new();
         let mut places: Vec<(usize, usize)> = Vec::new();
+        let mut known: Vec<(&Message, Direction)> = Vec::new();
         for (at, route) in self.routes.iter().enumerate() {
             for (side, evidence) in route.evidence.iter().enumerate() {
+                let direction = [Direction::Request, Direction::Response][side];
+                known.extend(route.known(side).map(|message| (message, direction)));
                 if let Some(evidence) = evidence {
                     slots.push(evidence);
                     places.push((at, side));
@@ -404,12 +434,15 @@ impl Types {
             }
         }
         let of = |place: (usize, usize)| places.binary_search(&place).ok();
-        let other: Vec<Option<usize>> = places
+        let other: Vec<Other<'_>> = places
             .iter()
-            .map(|(at, side)| of((*at, 1 - side)))
+            .map(|(at, side)| match self.routes[*at].known(1 - side) {
+                Some(message) => Other::Known(message),
+                None => of((*at, 1 - side)).map_or(Other::Unseen, Other::Slot),
+            })
             .collect();
-        let chosen = self.inference.choose(&slots, &other);
-        let errors = self.inference.choose(&[&self.errors], &[None]);
+        let chosen = self.inference.choose(&slots, &other, &known);
+        let errors = (self.inference).choose(&[&self.errors], &[Other::Unseen], &[]);
         let bodies: Vec<u32> = slots.iter().map(|slot| slot.bodies()).collect();
         let choice = |candidates: Vec<Candidate>, bodies| {
             (!candidates.is_empty())

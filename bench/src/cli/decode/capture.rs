@@ -186,6 +186,7 @@ impl Sink for Bridge<'_> {
             content_type: &content_type,
             codings: message.codings,
             bytes: message.body,
+            has_body: has_body(message, &method),
             lost_bytes: message.lost_bytes,
             is_cut: message.cut,
             is_oversized: message.oversized,
@@ -196,4 +197,10 @@ impl Sink for Bridge<'_> {
             is_paired: message.paired,
         });
     }
+}
+
+fn has_body(message: &Message<'_>, method: &str) -> bool {
+    let has = |name| message.header(name).next().is_some();
+    let is_framed = has("content-length") || has("transfer-encoding");
+    Body::may_be(message.direction, method, message.status, is_framed) || message.body_bytes > 0
 }
