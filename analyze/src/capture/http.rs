@@ -4,6 +4,7 @@
 //! segments is collected. Source of the framing: RFC 9112, section 6.
 
 mod ending;
+mod secure;
 
 use super::link::Endpoint;
 use super::pairing::{Pair, Queue};
@@ -11,6 +12,7 @@ use super::shared::Cx;
 use super::start::{self, Facts, Framing};
 use crate::http1::chunk::{Chunks, Step};
 use crate::http1::head_end;
+use secure::Secure;
 
 use super::limits::HEAD_BYTES;
 
@@ -126,6 +128,8 @@ pub(super) struct Talk {
     kind: Kind,
     halves: [Half; 2],
     queue: Queue,
+    /// Of TLS that is decrypted; the rest is about its plaintext then.
+    secure: Option<Box<Secure>>,
 }
 
 impl Half {
@@ -149,6 +153,7 @@ impl Talk {
             kind: Kind::Unknown,
             halves: [Half::new(), Half::new()],
             queue: Queue::new(),
+            secure: None,
         }
     }
 
@@ -178,8 +183,25 @@ impl Talk {
     /// The next bytes of a side.
     #[inline]
     pub(super) fn data(&mut self, side: usize, piece: &Piece<'_>, cx: &mut Cx<'_>) {
+        cx.shared.totals.stream_bytes += piece.bytes.len() as u64;
+        if self.kind == Kind::Unknown
+            && self.secure.is_none()
+            && piece.is_start
+            && self.halves[side].message.is_none()
+            && start::looks_like_tls(piece.bytes)
+        {
+            self.begin_tls(side, piece.bytes, cx.shared);
+        }
+        match self.secure.is_some() {
+            true => self.ciphertext(side, piece, cx),
+            false => self.plain(side, piece, cx),
+        }
+    }
+
+    /// The next bytes of a side that need not be decrypted, or were.
+    #[inline]
+    fn plain(&mut self, side: usize, piece: &Piece<'_>, cx: &mut Cx<'_>) {
         let len = piece.bytes.len();
-        cx.shared.totals.stream_bytes += len as u64;
         if self.kind == Kind::Unknown {
             self.recognise(side, piece, &mut cx.shared.totals);
         }
@@ -202,10 +224,7 @@ impl Talk {
         if !piece.is_start || self.halves[side].message.is_some() {
             return;
         }
-        if start::looks_like_tls(piece.bytes) {
-            self.kind = Kind::Encrypted;
-            totals.encrypted += 1;
-        } else if piece.bytes.starts_with(b"PRI * HTTP/2.0\r\n") {
+        if piece.bytes.starts_with(b"PRI * HTTP/2.0\r\n") {
             self.kind = Kind::Opaque;
             totals.http2 += 1;
         } else if self.client.is_none() {

@@ -76,3 +76,6 @@ pub(super) const SPARE_BUFFERS: usize = 32;
 
 /// As [`SPARE_BUFFERS`].
 pub(super) const SPARE_BYTES: usize = 128 << 10;
+
+/// Positions in a TLS stream whose place in the plaintext is remembered, for each direction.
+pub(super) const TLS_MARKS: usize = 256;

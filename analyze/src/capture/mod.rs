@@ -37,6 +37,7 @@ use limits::CONNECTIONS;
 use link::{Packet, SYN, Segment};
 use shared::{Cx, Shared};
 use table::Table;
+use tls::KeyLogSummary;
 
 /// What to look at, and how much memory it may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,9 +146,16 @@ impl Assembler {
         }
     }
 
-    /// Take a TLS key log that the capture carries, as text in the NSS format.
-    pub fn secrets(&mut self, key_log: &[u8]) {
+    /// Take a TLS key log, as text in the NSS format. Connections that begin before the first one are
+    /// not decrypted.
+    pub fn secrets(&mut self, key_log: &[u8]) -> KeyLogSummary {
         self.shared.totals.key_log_bytes += key_log.len() as u64;
+        self.shared.keys.read(key_log)
+    }
+
+    /// Why something encrypted could not be read, the first time that happened.
+    pub fn tls_fault(&self) -> Option<&str> {
+        self.shared.tls_fault.as_deref()
     }
 
     /// The capture is over: what is open is delivered as incomplete, and all connections are

@@ -3,6 +3,7 @@
 use crate::http1::HeadCache;
 
 use super::limits::{GROWTH_BYTES, HISTORY_BYTES, HISTORY_PLACES, SPARE_BUFFERS, SPARE_BYTES};
+use super::tls::KeyLog;
 use super::{CaptureOptions, Sink, Totals};
 
 /// What all connections share.
@@ -12,6 +13,9 @@ pub(super) struct Shared {
     pub(super) totals: Totals,
     pub(super) heads: HeadCache,
     pub(super) history: History,
+    pub(super) keys: KeyLog,
+    /// Why something encrypted could not be read, the first time.
+    pub(super) tls_fault: Option<String>,
     exchanges: u64,
     connections: u64,
     spare: Vec<Vec<u8>>,

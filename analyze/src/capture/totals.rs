@@ -36,6 +36,10 @@ pub struct Totals {
     pub evicted: u64,
     /// Connections that carried TLS which was not decrypted.
     pub encrypted: u64,
+    /// Connections whose TLS was decrypted, or some of it.
+    pub decrypted: u64,
+    /// Faults of TLS that could not be read on from without a gap.
+    pub tls_faults: u64,
     /// Connections that spoke HTTP/2 from the start.
     pub http2: u64,
     /// Connections that spoke something else.

@@ -150,6 +150,10 @@ impl Talk {
 
     /// Bytes of a side are missing here.
     pub(in crate::capture) fn lost(&mut self, side: usize, count: u64, cx: &mut Cx<'_>) {
+        if self.secure.is_some() {
+            self.ciphertext_lost(side, count);
+            return;
+        }
         if matches!(self.kind, Kind::Opaque | Kind::Encrypted) {
             return;
         }
@@ -196,6 +200,7 @@ impl Talk {
 
     /// Nothing more comes.
     pub(in crate::capture) fn finish(&mut self, cx: &mut Cx<'_>) {
+        self.finish_tls(cx);
         let client = self.client.unwrap_or(0);
         for side in [client, 1 - client] {
             if self.halves[side].message.is_some() {

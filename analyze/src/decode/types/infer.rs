@@ -265,6 +265,10 @@ impl Inference {
     }
 
     fn candidates(&self, odds: &[f64], own: usize, slot: &Evidence) -> Vec<Candidate> {
+        // Empty bodies fit all types: without a name that speaks for one there is nothing to say.
+        if slot.empty == slot.bodies && role(self.types[own].words.role, slot) < 0.0 {
+            return Vec::new();
+        }
         let best_fit = self.mean_fit(slot, own);
         let mut candidates: Vec<(Candidate, bool)> = Vec::new();
         for (index, kind) in self.types.iter().enumerate() {

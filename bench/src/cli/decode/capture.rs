@@ -42,7 +42,7 @@ pub(super) fn read(args: &DecodeArgs, source: &mut Source, sink: &mut BodySink<'
 
 /// Read all packets and hand the bodies to `to`.
 fn pass(args: &DecodeArgs, source: &mut Source, to: &mut dyn Take) -> Result<u8> {
-    let mut assembler = assembler(args)?;
+    let mut assembler = assembler(args, to.is_last())?;
     let mut bridge = Bridge::new(to);
     let read = read_packets(source, &mut assembler, &mut bridge);
     assembler.finish(&mut bridge);
@@ -63,7 +63,9 @@ fn pass(args: &DecodeArgs, source: &mut Source, to: &mut dyn Take) -> Result<u8>
 }
 
 /// What puts the connections together, as it was asked for.
-pub(super) fn assembler(args: &DecodeArgs) -> Result<Assembler> {
+///
+/// `warns` whether to say what is wrong with the key log: of two readings the second does.
+pub(super) fn assembler(args: &DecodeArgs, warns: bool) -> Result<Assembler> {
     let mut assembler = Assembler::new(CaptureOptions {
         ports: args.port.clone(),
         body_bytes_max: args.max_body,
@@ -72,7 +74,14 @@ pub(super) fn assembler(args: &DecodeArgs) -> Result<Assembler> {
     if let Some(path) = &args.keylog {
         let text =
             std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        assembler.secrets(&text);
+        let summary = assembler.secrets(&text);
+        if let Some(line) = summary.first_skipped_line.filter(|_| warns) {
+            complain(&format!(
+                "isukit: {}: {} lines are no secrets, the first of them line {line}",
+                path.display(),
+                summary.skipped
+            ));
+        }
     }
     Ok(assembler)
 }
@@ -81,6 +90,10 @@ pub(super) fn assembler(args: &DecodeArgs) -> Result<Assembler> {
 pub(super) trait Take {
     /// A body.
     fn body(&mut self, body: &Body<'_>);
+    /// Whether the capture will not be read again.
+    fn is_last(&self) -> bool {
+        true
+    }
     /// Some time has passed: what is written may be shown.
     ///
     /// # Errors
@@ -98,6 +111,10 @@ struct Observer<'s, 'a>(&'s mut BodySink<'a>);
 impl Take for Observer<'_, '_> {
     fn body(&mut self, body: &Body<'_>) {
         self.0.observe(body);
+    }
+
+    fn is_last(&self) -> bool {
+        false
     }
 
     fn end(&mut self, _: &Assembler, _: Option<&str>) {}
@@ -120,6 +137,9 @@ impl Take for Shower<'_, '_> {
     fn end(&mut self, assembler: &Assembler, note: Option<&str>) {
         if let Some(note) = note {
             complain(note);
+        }
+        if let Some(fault) = assembler.tls_fault() {
+            complain(&format!("isukit: not all of TLS could be read: {fault}"));
         }
         self.sink.count_capture(assembler.totals());
     }

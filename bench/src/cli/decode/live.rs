@@ -53,7 +53,7 @@ pub(super) fn run(
     stop: &AtomicBool,
 ) -> Result<u8> {
     let mut socket = open(interface)?;
-    let mut assembler = assembler(args)?;
+    let mut assembler = assembler(args, true)?;
     let mut shower = Passing { sink, failed: None };
     let mut bridge = Bridge::new(&mut shower);
     let mut buffer = vec![0; PACKET_BYTES];
