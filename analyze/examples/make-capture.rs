@@ -8,7 +8,7 @@
 
 use std::io::{self, BufWriter, Write};
 
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, clippy::unwrap_used)]
 #[path = "../tests/capture/build.rs"]
 mod build;
 

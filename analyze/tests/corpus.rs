@@ -81,7 +81,7 @@ fn segments_and_what_is_near_them_break_nothing() {
     check(
         "capture_segments",
         8,
-        200,
+        400,
         isukit_analyze::capture::fuzz::segments,
     );
 }
