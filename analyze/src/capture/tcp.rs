@@ -314,7 +314,7 @@ impl Flow {
 
     /// Whether anything waits or is missing.
     pub(super) fn is_stalled(&self) -> bool {
-        !self.pending.is_empty() || self.acked > self.at
+        !self.pending.is_empty() || self.hole().is_some()
     }
 
     /// Look at how long nothing went on; whether to wait no longer.

@@ -354,3 +354,14 @@ fn a_syn_again_is_no_new_connection() {
     assert_eq!(check(&packets, &AB).connections, 1);
     assert_eq!(packets[0].flags, SYN);
 }
+
+#[test]
+fn what_is_acknowledged_behind_a_reset_is_not_waited_for() {
+    let mut wire = Wire::new(1).open().ask(get("/a")).answer(OK);
+    wire.push(SERVER, RST, b"");
+    wire.seq[SERVER] += 9;
+    for _ in 0..100 {
+        wire.push(CLIENT, ACK, b"");
+    }
+    assert_eq!(check(&wire.out, &AB[..2]).lost_bytes, 0);
+}
