@@ -356,7 +356,12 @@ impl Talk {
             }
             Ok(_) | Err(_) => {
                 self.refuse(side, cx);
-                0
+                if self.kind == Kind::Opaque {
+                    return 0;
+                }
+                // It may look like a start line: it must not be looked at again.
+                cx.shared.totals.skipped_bytes += rest.len() as u64;
+                rest.len()
             }
         }
     }

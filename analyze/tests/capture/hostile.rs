@@ -217,3 +217,21 @@ fn connections_make_room_for_others() {
     assert_eq!(totals.evicted, 10_000 - 8192);
     assert_eq!(totals.unanswered, 10_000);
 }
+
+#[test]
+fn what_only_looks_like_a_message_is_passed_over_once() {
+    for bad in [
+        "HTTP/1.1 2000 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+    ] {
+        let wire = Wire::new(1)
+            .open()
+            .ask(get("/a"))
+            .answer(OK)
+            .ask(get("/b"))
+            .answer(bad);
+        let totals = check(&wire.out, &["GET /a", "200 GET /a \"hi\"", "GET /b"]);
+        assert_eq!(totals.malformed_messages, 1);
+        assert_eq!(totals.skipped_bytes, bad.len() as u64);
+    }
+}
