@@ -184,7 +184,7 @@ impl<'r> Input<'r> {
     }
 
     fn not_a_capture(&self) -> CaptureError {
-        let first = &self.bytes()[..self.bytes().len().min(16)];
+        let first = &self.bytes()[..self.bytes().len().min(4)];
         CaptureError::NotACapture {
             found: match first.is_empty() {
                 true => "nothing".to_owned(),
