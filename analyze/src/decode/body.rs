@@ -68,6 +68,11 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// Who sent it; none of bytes of which nothing else is known.
+    pub fn sender(&self) -> Option<Direction> {
+        (self.exchange.is_some() || !self.url.is_empty()).then_some(self.direction)
+    }
+
     /// Whether a message may have a body by its head: of a request `is_framed` says whether there is a
     /// Content-Length or a Transfer-Encoding.
     pub fn may_be(direction: Direction, method: &str, status: u16, is_framed: bool) -> bool {

@@ -8,6 +8,7 @@ use isukit_proto::{JsonOptions, Message, nearest};
 use thiserror::Error;
 
 use super::Content;
+use super::Direction;
 use super::decoder::Decoded;
 use crate::condition::json_value;
 use crate::digest::timestamp;
@@ -148,7 +149,7 @@ fn value(decoded: &Decoded<'_>, name: &str) -> Value {
             .map_or(Value::Null, |choice| Value::Float(choice.best().confidence)),
         "connection" => body.connection.map_or(Value::Null, count),
         "content" => text(decoded.content.label()),
-        "direction" => text(body.direction.label()),
+        "direction" => text(body.sender().map_or("", Direction::label)),
         "error" => text(decoded.error.unwrap_or("")),
         "exchange" => body.exchange.map_or(Value::Null, count),
         "index" => count(decoded.index),

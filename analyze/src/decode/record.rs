@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
+use super::Direction;
 use super::decoder::Decoded;
 use crate::digest::timestamp;
 
@@ -24,9 +25,9 @@ pub fn write_record(decoded: &Decoded<'_>, explain: bool, out: &mut Vec<u8>) {
         }
         None => out.extend_from_slice(b"null"),
     }
-    out.extend_from_slice(b",\"direction\":\"");
-    out.extend_from_slice(body.direction.label().as_bytes());
-    out.extend_from_slice(b"\",\"method\":");
+    out.extend_from_slice(b",\"direction\":");
+    text_or_null(body.sender().map_or("", Direction::label), out);
+    out.extend_from_slice(b",\"method\":");
     text_or_null(body.method, out);
     out.extend_from_slice(b",\"url\":");
     text_or_null(body.url, out);
@@ -177,6 +178,9 @@ pub struct Summary {
     pub decoded: u64,
     /// Those with one.
     pub undecoded: u64,
+    /// Those of these of which nothing could be read.
+    #[serde(skip)]
+    pub unreadable: u64,
     /// Those that `--where` left out; they are in none of the other counts.
     pub filtered: u64,
     /// Bytes of streams that nobody captured.
@@ -203,7 +207,10 @@ impl Summary {
         self.bodies += 1;
         match decoded.error {
             None => self.decoded += 1,
-            Some(_) => self.undecoded += 1,
+            Some(_) => {
+                self.undecoded += 1;
+                self.unreadable += u64::from(matches!(decoded.json, b"" | b"{}"));
+            }
         }
     }
 

@@ -397,6 +397,10 @@ impl Taken {
 }
 
 fn role(role: Role, slot: &Evidence) -> f64 {
+    // Of bytes without a request nobody knows who sent them.
+    if slot.route.method.is_empty() && !slot.is_error {
+        return 0.0;
+    }
     match (role, slot.direction, slot.is_error) {
         (Role::Unsaid, _, _) => 0.0,
         (Role::Error, _, true) => 2.0 * ROLE,

@@ -49,6 +49,9 @@ pub(super) fn main(args: &DecodeArgs) -> Result<u8> {
         complain(&format!("isukit: {}", sink::nothing(args, &summary)));
         code = COULD_NOT;
     }
+    if summary.unreadable > 0 && summary.unreadable == summary.bodies {
+        code = COULD_NOT;
+    }
     Ok(code)
 }
 
