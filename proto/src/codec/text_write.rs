@@ -24,12 +24,19 @@ fn escaped(byte: u8, out: &mut Vec<u8>) {
     }
 }
 
+/// Whether a terminal could do anything else with a character than show it: controls, line separators, and
+/// what turns the direction of writing.
+fn is_command(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// As [`quoted`], with printable text beyond ASCII as it is. What is not UTF-8 is escaped.
 pub(crate) fn quoted_text(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
-            if !c.is_ascii() && !c.is_control() {
+            if !c.is_ascii() && !is_command(c) {
                 out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
             } else {
                 c.encode_utf8(&mut [0; 4])
