@@ -397,8 +397,8 @@ impl Decoder {
         self.readable.clear();
         let mut content = content;
         if content == Content::Json {
-            match serde_json::from_slice::<serde::de::IgnoredAny>(plain) {
-                Ok(_) => minify(plain, &mut self.json),
+            match check_json(plain) {
+                Ok(()) => minify(plain, &mut self.json),
                 Err(error) => {
                     self.complain(&format!("broken JSON: {error}"));
                     content = Content::Text;
@@ -503,6 +503,14 @@ pub(super) fn is_json(bytes: &[u8]) -> bool {
     };
     matches!((first, last), (b'{', b'}') | (b'[', b']'))
         && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// Whether bytes are JSON in UTF-8, which skipping over the texts alone does not tell.
+fn check_json(bytes: &[u8]) -> Result<(), String> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| format!("byte {} is not UTF-8", error.valid_up_to()))?;
+    let skipped = serde_json::from_str::<serde::de::IgnoredAny>(text);
+    skipped.map(drop).map_err(|error| error.to_string())
 }
 
 /// Whether bytes are HTML, XML or a line of text of a proxy.

@@ -68,7 +68,7 @@ pub fn write_record(decoded: &Decoded<'_>, explain: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"message\":");
     match decoded.json {
         [] => out.extend_from_slice(b"null"),
-        json => out.extend_from_slice(json),
+        json => escape_controls(json, out),
     }
     out.extend_from_slice(b",\"error\":");
     match decoded.error {
@@ -145,7 +145,7 @@ fn text(value: &str, out: &mut Vec<u8>) {
 /// JSON with DEL and the C1 controls (U+0080 to U+009F) as `\u` escapes: they only stand in strings.
 pub fn escape_controls(json: &[u8], out: &mut Vec<u8>) {
     let mut rest = json;
-    while let Some(at) = rest.iter().position(|byte| matches!(byte, 0x7f | 0xc2)) {
+    while let Some(at) = memchr::memchr2(0x7f, 0xc2, rest) {
         out.extend_from_slice(&rest[..at]);
         rest = match rest[at..] {
             [0x7f, ..] => {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Direction;
 use super::decoder::{Content, Decoded};
 use super::limits::{STATS_FIELDS, STATS_GROUPS, STATS_VALUES};
-use super::record::DECODE_SCHEMA;
+use super::record::{DECODE_SCHEMA, escape_controls};
 use super::types::Types;
 use crate::latency::Latencies;
 use crate::report::{Align, Table, TableStyle};
@@ -280,8 +280,9 @@ impl StatsReport {
     /// Append one line of JSON a group: `kind` is `stats`.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         for group in &self.groups {
-            // Writing to a vector does not fail.
-            let _ = serde_json::to_writer(&mut *out, group);
+            // A path may hold anything. Writing to a vector does not fail.
+            let line = serde_json::to_vec(group).unwrap_or_default();
+            escape_controls(&line, out);
             out.push(b'\n');
         }
     }

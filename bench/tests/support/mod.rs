@@ -3,8 +3,13 @@
 //! Every target listens on a free loopback port and ends with its test, every run is killed by its
 //! process id when it takes too long, so the tests can run side by side.
 
-// Each test file uses its own part of this, and failing here is failing a test.
-#![allow(dead_code, clippy::unwrap_used, clippy::print_stdout)]
+// Each test file uses its own part of this, failing here is failing a test, and what is skipped is said.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -18,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub(crate) mod decode;
 pub(crate) mod logs;
 pub(crate) mod scenario;
 
