@@ -8,7 +8,7 @@ use super::body::Body;
 use super::frames::{Framing, next_frame};
 use super::limits::TEXT_BYTES;
 use super::types::{Choice, Media, Slot, TypeOptions, Types};
-use crate::access::NamerError;
+use crate::access::{Namer, NamerError, NamerOptions};
 use crate::http1::{Codings, coding};
 
 /// What a body turned out to be.
@@ -94,6 +94,9 @@ impl Decoded<'_> {
 #[derive(Debug)]
 pub struct Decoder {
     types: Option<Types>,
+    /// Names routes where there are no types that do it.
+    namer: Namer,
+    route: String,
     framing: Framing,
     plain_bytes_max: u64,
     plain: Vec<u8>,
@@ -121,12 +124,18 @@ impl Decoder {
     /// # Errors
     /// When a route's pattern cannot be meant.
     pub fn new(options: DecoderOptions) -> Result<Self, NamerError> {
+        let namer = Namer::new(NamerOptions {
+            routes: options.types.routes.clone(),
+            ..NamerOptions::default()
+        })?;
         let types = match options.schema {
             Some(schema) => Some(Types::new(schema, options.types)?),
             None => None,
         };
         Ok(Self {
             types,
+            namer,
+            route: String::new(),
             framing: options.framing,
             plain_bytes_max: options.plain_bytes_max,
             plain: Vec::new(),
@@ -219,6 +228,9 @@ impl Decoder {
             return;
         }
         self.error.clear();
+        if self.types.is_none() {
+            self.name_route(body);
+        }
         let mut plain = std::mem::take(&mut self.plain);
         self.undo(body, &mut plain);
         match plan {
@@ -236,6 +248,17 @@ impl Decoder {
                 *kept = Vec::new();
             }
         }
+    }
+
+    /// Name the route of a body that has no types.
+    fn name_route(&mut self, body: &Body<'_>) {
+        let (target, path) = crate::access::split_target(body.url.as_bytes());
+        let path = if path == 0 { b"/" } else { &target[..path] };
+        let mut name = std::mem::take(&mut self.route).into_bytes();
+        name.clear();
+        self.namer
+            .name(body.method.as_bytes(), path, b"", &mut name);
+        self.route = String::from_utf8_lossy(&name).into_owned();
     }
 
     /// Undo the codings; what could be undone of a broken body stays.
@@ -430,8 +453,9 @@ impl Decoder {
         each: &mut dyn FnMut(&Decoded<'_>),
     ) {
         let route = match (&self.types, slot) {
-            (Some(types), Some(slot)) if !body.method.is_empty() => types.route_name(slot.route()),
-            _ => "",
+            _ if body.method.is_empty() => "",
+            (Some(types), Some(slot)) => types.route_name(slot.route()),
+            _ => &self.route,
         };
         each(&Decoded {
             index: self.index,
