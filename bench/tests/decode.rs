@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
@@ -436,6 +436,38 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     reader.read_line(&mut line).unwrap();
     check_lines(&line);
     drop(reader);
+    assert_eq!(process.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_pipe_is_shown_as_it_comes() {
+    check_pipe(&["--proto", &protos("teams")], json!("teams.v1.Error"));
+    check_pipe(&[], Value::Null);
+}
+
+/// The pipe stays open, and all lines come nevertheless; those of errors are of type `error`.
+#[track_caller]
+fn check_pipe(args: &[&str], error: Value) {
+    let mut command = isukit();
+    command.arg("decode").args(args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let started = std::time::Instant::now();
+    let mut process = Process { child, started };
+    let mut to = process.child.stdin.take().unwrap();
+    let lines = BufReader::new(process.child.stdout.take().unwrap()).lines();
+    let mut packets = Packets::pcap();
+    traffic(&mut packets);
+    let first = packets.bytes();
+    to.write_all(&first).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1_200));
+    traffic(&mut packets);
+    to.write_all(&packets.bytes()[first.len()..]).unwrap();
+    for line in lines.take(180) {
+        let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        assert!(line["status"] != 404 || line["type"] == error, "{line}");
+    }
+    drop(to);
     assert_eq!(process.child.wait().unwrap().code(), Some(0));
 }
 

@@ -21,15 +21,16 @@ const OPEN_REQUESTS: usize = 100_000;
 
 /// Read a capture.
 pub(super) fn read(args: &DecodeArgs, source: &mut Source, sink: &mut BodySink<'_>) -> Result<u8> {
-    if sink.wants_evidence() {
-        if source.is_seekable() {
+    match (source.is_seekable(), sink.wants_evidence()) {
+        (true, true) => {
             // What is wrong with the capture is told by the second reading.
             let _ = pass(args, source, &mut Observer(sink))?;
             sink.settle();
             source.rewind().context("cannot read the capture twice")?;
-        } else {
-            sink.hold_back(HELD_BYTES);
         }
+        (true, false) => {}
+        (false, true) => sink.hold_back(HELD_BYTES),
+        (false, false) => sink.hold_nothing(),
     }
     let mut shower = Shower { sink, failed: None };
     let code = pass(args, source, &mut shower)?;

@@ -1,6 +1,7 @@
 //! Where bodies go: decoded, filtered, counted, written.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use isukit_analyze::decode::{
@@ -21,9 +22,12 @@ pub(super) struct BodySink<'a> {
     writer: Writer,
     /// Bodies that wait until types are settled; none when they need not.
     held: Option<Held>,
+    /// Whether the bodies that were held back are written: those that follow are written as they come.
+    is_stream: bool,
 }
 
 struct Held {
+    since: Instant,
     bodies: Vec<OwnedBody>,
     bytes: usize,
     most: usize,
@@ -88,6 +92,7 @@ impl<'a> BodySink<'a> {
                 failed: None,
             },
             held: None,
+            is_stream: false,
         })
     }
 
@@ -118,13 +123,20 @@ impl<'a> BodySink<'a> {
         self.decoder.settle();
     }
 
-    /// Hold the first bodies back, up to this many bytes, until something is known of their types.
+    /// Hold the first bodies back, up to this many bytes and for a moment, until something is known of
+    /// their types.
     pub(super) fn hold_back(&mut self, most: usize) {
         self.held = Some(Held {
+            since: Instant::now(),
             bodies: Vec::new(),
             bytes: 0,
             most,
         });
+    }
+
+    /// Write all bodies as they come.
+    pub(super) fn hold_nothing(&mut self) {
+        self.is_stream = true;
     }
 
     /// Take a body.
@@ -136,14 +148,21 @@ impl<'a> BodySink<'a> {
             self.decoder.observe(body);
             held.bytes += body.bytes.len() + HELD_OVERHEAD;
             held.bodies.push(OwnedBody::new(body));
-            return match held.bytes >= held.most {
+            return match held.bytes >= held.most || held.since.elapsed() >= HELD_FOR {
                 true => self.release(),
                 false => Ok(()),
             };
         }
+        if self.is_stream {
+            self.decoder.learn(body);
+        }
         let writer = &mut self.writer;
         self.decoder
             .decode(body, &mut |decoded| writer.take(decoded));
+        if self.is_stream {
+            // Somebody may be looking, and nobody knows when the next one comes.
+            self.writer.flush();
+        }
         self.writer.failed()
     }
 
@@ -170,7 +189,8 @@ impl<'a> BodySink<'a> {
         for body in &held.bodies {
             self.body(&body.as_body())?;
         }
-        Ok(())
+        self.is_stream = true;
+        self.flush()
     }
 
     /// Write what there is, as somebody is looking.
@@ -236,6 +256,9 @@ impl<'a> BodySink<'a> {
         Ok(writer.summary)
     }
 }
+
+/// How long the first bodies of a pipe are held back.
+const HELD_FOR: Duration = Duration::from_secs(1);
 
 /// What a body that is held back takes besides its bytes.
 const HELD_OVERHEAD: usize = 512;
