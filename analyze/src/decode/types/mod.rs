@@ -119,11 +119,16 @@ impl Choice {
     }
 
     fn why_inferred(&self, name: &str) -> String {
-        let tied: Vec<&str> = self.candidates[1..]
+        let mut tied: Vec<&str> = self.candidates[1..]
             .iter()
             .filter(|other| other.is_tied)
             .map(|other| other.message.full_name())
             .collect();
+        let more = match tied.len().saturating_sub(NAMED_TIES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        tied.truncate(NAMED_TIES);
         let sureness = self.best().confidence * 100.0;
         let bodies = match self.bodies {
             1 => "one body".to_owned(),
@@ -132,12 +137,15 @@ impl Choice {
         match tied.is_empty() {
             true => format!("{name}: {sureness:.0}% sure; no other type fits {bodies} as well"),
             false => format!(
-                "{name}: {sureness:.0}% sure by its name; {bodies} would also be {}",
+                "{name}: {sureness:.0}% sure by its name; {bodies} would also be {}{more}",
                 tied.join(", ")
             ),
         }
     }
 }
+
+/// Types that are named as fitting as well; people read them.
+const NAMED_TIES: usize = 4;
 
 /// What is known of types before the first body.
 #[derive(Debug, Clone, Default)]

@@ -15,15 +15,16 @@ use crate::cli::schema::{SchemaArgs, message};
 /// Make captured protobuf bodies readable.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    tcpdump -i lo -w app.pcap port 9292                    capture behind the proxy, where it is not encrypted\n  \
-    isukit decode --proto proto/ app.pcap                  every body, typed by its route\n  \
+    tcpdump -i lo -w app.pcap port 9292               capture where it is not encrypted\n  \
+    isukit decode --proto proto/ app.pcap             every body, typed by its route\n  \
     isukit decode --proto proto/ app.pcap --where 'status >= 400 || message.team.id == 7'\n  \
-    isukit decode --proto proto/ app.pcap --stats          which routes and fields the bytes go to\n  \
-    isukit decode --proto proto/ app.pcap --save-map routes.toml     then correct it, and give it with --map\n  \
-    isukit decode --proto proto/ --type Team body.bin      one body: binary, hex or base64\n  \
-    isukit decode body.bin                                 without any .proto: fields by number\n  \
-    isukit decode --proto proto/ --live lo --port 9292     as they pass (needs CAP_NET_RAW)\n  \
-    isukit decode --proto proto/ app.pcap --to-scenario replay/      a scenario for `isukit run`\n\n\
+    isukit decode --proto proto/ app.pcap --stats     which routes and fields the bytes go to\n  \
+    isukit decode --proto proto/ app.pcap --save-map routes.toml    to correct, for --map\n  \
+    isukit decode --proto proto/ --type Team body.bin one body: binary, hex or base64\n  \
+    isukit decode body.bin                            without any .proto: fields by number\n  \
+    isukit decode --proto proto/ --live lo --port 9292    as they pass (needs CAP_NET_RAW)\n  \
+    ssh HOST tcpdump -i lo -U -w - port 9292 | isukit decode --proto proto/ --format text\n  \
+    isukit decode --proto proto/ app.pcap --to-scenario replay/    a scenario for `isukit run`\n\n\
     What a file is (pcap, pcapng, HTTP messages, gRPC frames, delimited messages, one body) is found by its \
     content. In a pipe the output is one JSON object a line (isukit.decode/1), on a terminal text that \
     `isukit encode` takes back.")]
