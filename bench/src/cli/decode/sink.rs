@@ -249,7 +249,7 @@ impl<'a> BodySink<'a> {
         }
         if let Some(why) = &writer.unjudged {
             complain(&format!(
-                "isukit: --where could not be held against {} bodies: {why}",
+                "isukit: --where could not be held against {} bodies, which were left out: {why}",
                 writer.unjudged_count
             ));
         }
