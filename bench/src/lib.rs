@@ -5,10 +5,12 @@
 
 pub mod check;
 pub mod cli;
+mod cookie_file;
 pub mod engine;
 pub mod expect;
 pub mod growth;
 pub mod hdr;
+mod heads;
 pub mod http1;
 pub mod mysql;
 pub mod pace;

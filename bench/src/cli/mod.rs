@@ -2,6 +2,8 @@
 //!
 //! Only this module and `main.rs` print, open output files or choose exit codes.
 
+mod bodies;
+mod call;
 mod debug;
 mod decode;
 mod diff;
@@ -44,6 +46,8 @@ struct Cli {
 enum Command {
     /// Load a URL or run a scenario, and report latency, errors, score and what limited the run
     Run(Box<run::RunArgs>),
+    /// Send one request made from JSON or protobuf text, and show the decoded reply
+    Call(Box<call::CallArgs>),
     /// Rank the hotspots in slow-query and access logs
     Digest(Box<digest::DigestArgs>),
     /// Make captured protobuf bodies readable: captures, saved messages, single bodies
@@ -66,6 +70,7 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(args) => run::main(&args),
+        Command::Call(args) => call::main(&args),
         Command::Digest(args) => digest::main(&args),
         Command::Decode(args) => decode::main(&args),
         Command::Encode(args) => encode::main(&args),

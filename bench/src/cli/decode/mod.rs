@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use isukit_analyze::capture::is_capture;
 use isukit_analyze::decode::{Decoder, is_http};
 
-pub(super) use args::DecodeArgs;
+pub(super) use args::{DecodeArgs, read_map};
 
 use super::output::Output;
 use super::{COULD_NOT, DONE, complain};
