@@ -18,5 +18,6 @@ pub mod report;
 pub mod scenario;
 pub mod score;
 pub mod single;
+mod tap;
 pub mod tls;
 pub mod verdict;

@@ -549,7 +549,7 @@ fn a_call_is_quick() {
 
 #[test]
 fn help_has_examples() {
-    for command in ["call"] {
+    for command in ["call", "tap"] {
         let mut isukit = isukit();
         isukit.args([command, "--help"]);
         let ran = finish(spawn(isukit));

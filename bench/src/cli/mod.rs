@@ -14,6 +14,7 @@ mod progress;
 mod run;
 mod schema;
 mod signals;
+mod tap;
 
 use std::io;
 use std::process::ExitCode;
@@ -48,6 +49,8 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Send one request made from JSON or protobuf text, and show the decoded reply
     Call(Box<call::CallArgs>),
+    /// Forward requests to a target and show, decoded, what passes
+    Tap(Box<tap::TapArgs>),
     /// Rank the hotspots in slow-query and access logs
     Digest(Box<digest::DigestArgs>),
     /// Make captured protobuf bodies readable: captures, saved messages, single bodies
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => run::main(&args),
         Command::Call(args) => call::main(&args),
+        Command::Tap(args) => tap::main(&args),
         Command::Digest(args) => digest::main(&args),
         Command::Decode(args) => decode::main(&args),
         Command::Encode(args) => encode::main(&args),

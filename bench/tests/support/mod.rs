@@ -27,6 +27,7 @@ pub(crate) mod decode;
 pub(crate) mod logs;
 pub(crate) mod scenario;
 pub(crate) mod wire;
+pub(crate) mod tap;
 
 /// What a run may take beyond what it was asked for, on a slow and loaded machine.
 pub(crate) const MARGIN: Duration = Duration::from_millis(2_500);
