@@ -16,6 +16,9 @@ use std::time::Duration;
 use serde_json::Value;
 use support::{Asked, Conn, Ran, Target, finish, isukit, nobody, reply, spawn};
 
+/// What is sent unless a header says otherwise.
+const PROTOBUF: &str = "application/vnd.google.protobuf";
+
 fn protos() -> String {
     concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/teams").to_owned()
 }
@@ -129,7 +132,7 @@ fn json_text_and_files_make_the_same_request() {
         ]);
         assert!(asked.head.starts_with("POST / HTTP/1.1\r\n"), "{asked:?}");
         assert_eq!(asked.body, bytes, "{body}");
-        assert_eq!(asked.header("content-type"), Some("application/x-protobuf"));
+        assert_eq!(asked.header("content-type"), Some(PROTOBUF));
         assert_eq!(asked.header("content-length"), Some("10"));
     }
 }
@@ -185,9 +188,27 @@ fn requests_are_what_was_typed() {
         &["--proto", &protos, "--message", "CreateTeamRequest"],
         "POST / HTTP/1.1",
         &[
-            ("content-type", Some("application/x-protobuf")),
+            ("content-type", Some(PROTOBUF)),
             ("content-length", Some("0")),
         ],
+        b"",
+    );
+    // Who knows message types says so, as some apps want it with a GET as well.
+    check(
+        &["--proto", &protos],
+        "GET / HTTP/1.1",
+        &[("content-type", Some(PROTOBUF)), ("content-length", None)],
+        b"",
+    );
+    check(
+        &[
+            "--proto",
+            &protos,
+            "-H",
+            "content-type: application/x-protobuf",
+        ],
+        "GET / HTTP/1.1",
+        &[("content-type", Some("application/x-protobuf"))],
         b"",
     );
 }
@@ -278,11 +299,7 @@ fn exit_codes_say_whose_fault_it_was() {
         assert!(all.contains(part), "{args:?}: no `{part}` in {ran:?}");
     };
     check(&[&team, "--reply", "GetTeamResponse"], 0, "GetTeamResponse");
-    check(
-        &[&team, "--reply", "CreateTeamRequest"],
-        1,
-        "CreateTeamRequest",
-    );
+    check(&[&team, "--reply", "Member"], 1, "teams.v1.Member.id has");
     check(&[&none, "--error", "Error"], 1, "teams.v1.Error");
     check(&[&none], 1, "\"status\":404");
     check(&[&nobody], 2, "cannot connect");

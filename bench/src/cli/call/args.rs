@@ -17,15 +17,18 @@ const EXAMPLES: &str = "Examples:
   isukit call POST :9292/api/teams --proto proto/ --message CreateTeamRequest \\
       --body '{\"name\": \"ann\"}' --reply CreateTeamResponse --error Error
   isukit call POST :9292/api/teams --proto proto/ --message CreateTeamRequest --body 'name: \"ann\"'
-  isukit call POST :9292/api/login --proto proto/ --map routes.toml --body @login.json --cookie-jar c.txt
-  isukit call :9292/api/teams/7 --proto proto/ -v            heads, and where in the body each field is
-  isukit call PUT https://app.example/api/blob --body @blob.bin -H 'Content-Type: image/png' --cacert ca.pem
+  isukit call POST :9292/api/login --proto proto/ --map routes.toml --body @login.json \\
+      --cookie-jar c.txt
+  isukit call :9292/api/teams/7 --proto proto/ -v     heads, and where in the body each field is
+  isukit call PUT https://app.example/api/blob --body @blob.bin -H 'Content-Type: image/png'
 
-The URL may be without its scheme (http), and without its host (127.0.0.1). The body is JSON or protobuf text
-of --message; a file may also hold its bytes. Without message types it is sent as it is.
+The URL may be without its scheme (http), and without its host (127.0.0.1). The body is JSON or
+protobuf text of --message; a file may also hold its bytes. Without message types it is sent as it
+is. With --proto the Content-Type is application/vnd.google.protobuf, of requests without a body as
+well, unless -H says otherwise.
 On a terminal the reply is shown for people, elsewhere as one line of JSON (isukit.decode/1).
-Exit codes: 0 for a status below 400, 1 for others or a body of another type than --reply or --error says,
-2 when there was no reply or the request could not be made.";
+Exit codes: 0 for a status below 400, 1 for others or a body that cannot be of the type that --reply
+or --error says, 2 when there was no reply or the request could not be made.";
 
 /// Arguments of `isukit call`.
 #[derive(Debug, Args)]

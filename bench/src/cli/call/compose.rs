@@ -17,7 +17,8 @@ use crate::cli::schema::message;
 use crate::http1::target::Target;
 
 /// Media type of protobuf bodies unless a header says otherwise.
-pub(super) const PROTOBUF: &str = "application/x-protobuf";
+/// The same that `isukit run` sends.
+pub(super) const PROTOBUF: &str = "application/vnd.google.protobuf";
 
 /// Larger bodies are refused, in bytes.
 const BODY_BYTES: u64 = 256 << 20;
@@ -64,8 +65,9 @@ pub(super) fn compose(args: &CallArgs, types: &BodyTypes) -> Result<Composed> {
     default(HOST, &target.authority)?;
     default(USER_AGENT, concat!("isukit/", env!("CARGO_PKG_VERSION")))?;
     default(ACCEPT, "*/*")?;
-    if message.is_some() || args.reply.is_some() {
-        // Apps of this kind want it on every request, GET included.
+    let is_typed = message.is_some() || (types.schema.is_some() && text.is_none());
+    if is_typed {
+        // Apps that speak protobuf may want it on every request, GET included.
         default(CONTENT_TYPE, PROTOBUF)?;
     } else if text.is_some() {
         default(CONTENT_TYPE, untyped(&body))?;

@@ -147,7 +147,11 @@ async fn send(args: &CallArgs, client: &Client, request: &Composed) -> Result<Re
         .request(request.method.clone(), request.url.clone())
         .headers(request.headers.clone());
     if has_body(request) {
-        builder = builder.body(request.body.clone());
+        builder = match request.body.is_empty() {
+            // The library leaves the length of an empty body out, but some servers want it.
+            true => builder.header(CONTENT_LENGTH, 0),
+            false => builder.body(request.body.clone()),
+        };
     }
     let time_us = SystemTime::now()
         .duration_since(UNIX_EPOCH)
