@@ -52,6 +52,11 @@ fn check_same(request: &str, answer: &str, answered: Option<&str>) {
         .set_read_timeout(Some(Duration::from_millis(50)))
         .unwrap();
     assert!(matches!(client.read(&mut [0]), Ok(0) | Err(_)), "{answer}");
+    drop(client);
+    // Nor does it seem to whoever looks that something was missing.
+    let ran = tap.end();
+    assert!(ran.stderr.contains("1 exchanges"), "{ran:?}");
+    assert!(!ran.stderr.contains(" cut"), "{request}{answer}: {ran:?}");
 }
 
 #[test]
@@ -135,7 +140,8 @@ fn what_is_of_one_connection_stays_there() {
 fn the_host_is_rewritten_only_when_asked() {
     let (target, recorded) = recorder(30, OK.into(), true);
     let tap = Tap::start(&target.url(), &["--rewrite-host"]);
-    tap.connect()
+    let mut client = tap.connect();
+    client
         .write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         .unwrap();
     let got = String::from_utf8(recorded.recv_timeout(PATIENCE).unwrap()).unwrap();

@@ -92,8 +92,8 @@ impl Body for Watched {
                     if let Some(piece) = frame.data_ref() {
                         copier.push(piece);
                     }
-                    // Who knows the length does not ask for what is behind it.
-                    if incoming.is_end_stream() {
+                    // Who knows the length, or has had the trailers, does not ask for what is behind it.
+                    if incoming.is_end_stream() || frame.is_trailers() {
                         copier.end();
                     }
                 }

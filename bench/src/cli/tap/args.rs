@@ -12,15 +12,16 @@ use crate::cli::bodies::{BodyFormat, BodyTypeArgs};
 use crate::tls::TlsOptions;
 
 const EXAMPLES: &str = "Examples:
-  isukit tap --to 127.0.0.1:9292 --proto proto/                  then send to 127.0.0.1:9000 what went to 9292
+  isukit tap --to 127.0.0.1:9292 --proto proto/       then send to port 9000 what went to 9292
   isukit tap --listen 127.0.0.1:9001 --to https://app.example --rewrite-host --proto proto/
-  isukit tap --to :9292 --proto proto/ --where 'status >= 400'     failures only
+  isukit tap --to :9292 --proto proto/ --where 'status >= 400'             failures only
   isukit tap --to :9292 --proto proto/ --save passed.ndjson --quiet
   isukit tap --to :9292 --proto proto/ --map routes.toml --format json | jq .message
 
-Requests and replies go on as they come, streams piece by piece, upgraded connections as they are; only
-what HTTP has for one connection (Connection, Keep-Alive) is each side's own. What passes is decoded on the side:
-who looks too slowly misses something, and that is counted. Cookies and other headers are never shown or saved.
+Requests and replies go on as they come, streams piece by piece, upgraded connections as they are;
+only what HTTP has for one connection (Connection, Keep-Alive) is each side's own. What passes is
+decoded on the side: who looks too slowly misses something, and that is counted. Cookies and other
+headers are never shown or saved, bodies and URLs are, with what secrets they hold.
 Ctrl-C ends it once open exchanges have ended, within 2 s; a second one cuts them.";
 
 /// Arguments of `isukit tap`.
@@ -44,7 +45,7 @@ pub(in crate::cli) struct TapArgs {
     /// bytes, error, message.FIELD ...
     #[arg(help_heading = "Output", long = "where", value_name = "CEL")]
     condition: Option<String>,
-    /// Write every message that passes to this file, readable by its owner only (isukit.decode/1)
+    /// Write the messages to this file as they pass, readable by its owner only (isukit.decode/1)
     #[arg(help_heading = "Output", long, value_name = "FILE")]
     pub(super) save: Option<PathBuf>,
     /// Show nothing but the totals at the end
