@@ -172,8 +172,14 @@ fn encode(message: &Message, given: Option<&Given>) -> Result<Vec<u8>> {
         true => message.from_json(text.as_bytes(), &JsonParseOptions::new(), &mut bytes),
         false => message.from_text(text.as_bytes(), &TextParseOptions::new(), &mut bytes),
     };
-    result.with_context(|| format!("--body is not a {name}"))?;
-    Ok(bytes)
+    // Bytes may look like text: a line feed and a tab are the first field, of nine bytes.
+    let begins_with_letter = text.starts_with(|c: char| c.is_ascii_alphabetic());
+    let may_be_bytes = given.is_file && !begins_with_letter;
+    match result {
+        Ok(()) => Ok(bytes),
+        Err(_) if may_be_bytes && message.validate(&given.bytes).is_ok() => Ok(given.bytes.clone()),
+        Err(error) => Err(error).with_context(|| format!("--body is not a {name}")),
+    }
 }
 
 #[cfg(test)]
@@ -213,7 +219,10 @@ mod tests {
         check(b"name: \"ann\"\n", true, Ok(ann));
         check(ann, true, Ok(ann));
         check(b"", true, Ok(b""));
-        check(b"\x0a\x09ann", true, Err("neither text nor the bytes"));
+        check(b"\x0a\x05ann", true, Err("neither text nor the bytes"));
+        check(b"\x0a\x09ann", true, Err("no field ann"));
+        check(b"\x0a\x09ann-marie", true, Ok(b"\x0a\x09ann-marie"));
+        check(b"\x0a\x09ann-marie", false, Err("no field ann"));
         check(br#"{"nam": "ann"}"#, false, Err("name"));
         check(b"nam: 1", false, Err("name"));
         check(b"{", false, Err("CreateTeamRequest"));
