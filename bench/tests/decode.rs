@@ -289,12 +289,12 @@ fn bodies_are_chosen_by_conditions() {
             "{condition}: {shown:?}"
         );
     };
-    check("status >= 400", 3, true);
+    check("status >= 400", 3, false);
     check("status != null && status >= 400", 3, false);
     check(
         "direction == 'response' && method == 'GET' && message.team.id == 7",
         1,
-        true,
+        false,
     );
     check(
         "type == 'teams.v1.GetTeamResponse' && message.team.id == 7",

@@ -11,7 +11,7 @@ use super::Content;
 use super::Direction;
 use super::decoder::Decoded;
 use crate::condition::json_value;
-use crate::digest::timestamp;
+use crate::digest::timestamp_with;
 
 /// A filter that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -164,7 +164,8 @@ fn value(decoded: &Decoded<'_>, name: &str) -> Value {
         "status" => body
             .status
             .map_or(Value::Null, |status| Value::Int(status.into())),
-        "time" => body.time_us.map_or(Value::Null, |at| text(&timestamp(at))),
+        // Whole seconds: with a fraction a text would come before the one without.
+        "time" => (body.time_us).map_or(Value::Null, |at| text(&timestamp_with(at, 0))),
         "type" => decoded
             .message()
             .map_or(Value::Null, |message| text(message.full_name())),

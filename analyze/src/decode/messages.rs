@@ -27,6 +27,7 @@ pub fn read_messages(bytes: &[u8], each: &mut dyn FnMut(&Body<'_>)) -> usize {
     let mut at = 0;
     let mut asked: std::collections::VecDeque<(String, String, u64)> = Default::default();
     let mut exchange = 0;
+    let mut replies = 0;
     while at < bytes.len() {
         // Files end in newlines that belong to nothing.
         if bytes[at..].iter().all(u8::is_ascii_whitespace) {
@@ -48,9 +49,12 @@ pub fn read_messages(bytes: &[u8], each: &mut dyn FnMut(&Body<'_>)) -> usize {
             true if start.status < 200 => continue,
             true => match asked.pop_front() {
                 Some((method, target, number)) => (method, target, number, true),
+                // What `curl -i` prints has no requests at all, and misses none.
                 None => {
+                    let is_alone = exchange == replies;
                     exchange += 1;
-                    (String::new(), String::new(), exchange, false)
+                    replies += 1;
+                    (String::new(), String::new(), exchange, is_alone)
                 }
             },
         };

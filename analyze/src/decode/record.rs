@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Direction;
 use super::decoder::Decoded;
-use crate::digest::timestamp;
+use crate::digest::timestamp_with;
 
 /// Name and version of the lines.
 pub const DECODE_SCHEMA: &str = "isukit.decode/1";
@@ -20,7 +20,7 @@ pub fn write_record(decoded: &Decoded<'_>, explain: bool, out: &mut Vec<u8>) {
     match body.time_us {
         Some(at) => {
             out.push(b'"');
-            out.extend_from_slice(timestamp(at).as_bytes());
+            out.extend_from_slice(timestamp_with(at, 6).as_bytes());
             out.push(b'"');
         }
         None => out.extend_from_slice(b"null"),

@@ -28,6 +28,7 @@ struct Key {
 
 #[derive(Debug)]
 struct Group {
+    confidence: Option<f64>,
     bodies: u64,
     errors: u64,
     bytes: u64,
@@ -137,6 +138,7 @@ impl Stats {
             return;
         }
         let group = self.groups.entry(key).or_insert_with(|| Group {
+            confidence: decoded.choice.map(|choice| choice.best().confidence),
             bodies: 0,
             errors: 0,
             bytes: 0,
@@ -246,7 +248,7 @@ impl Group {
             route: named(&key.route),
             direction: key.direction.label(),
             message: named(&key.kind),
-            confidence: None,
+            confidence: self.confidence,
             bodies: self.bodies,
             errors: self.errors,
             bytes: self.bytes,

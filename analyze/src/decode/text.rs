@@ -7,7 +7,7 @@ use isukit_proto::{Limits, schemaless};
 
 use super::Direction;
 use super::decoder::{Content, Decoded};
-use crate::digest::timestamp;
+use crate::digest::timestamp_with;
 use crate::report::printable;
 use crate::units::{format_bytes, format_ns};
 
@@ -75,7 +75,7 @@ pub fn write_text(decoded: &Decoded<'_>, style: TextStyle, out: &mut Vec<u8>) {
 fn headline(decoded: &Decoded<'_>) -> String {
     let body = decoded.body;
     let mut parts: Vec<String> = Vec::new();
-    parts.extend(body.time_us.map(timestamp));
+    parts.extend(body.time_us.map(|at| timestamp_with(at, 6)));
     let url = match (body.method, body.url) {
         ("", "") => String::new(),
         ("", url) => url.to_owned(),

@@ -35,4 +35,4 @@ pub use session::{Kind, ReadError, Session, Settings, Watch};
 pub use skipped::{Place, SkipList, Skipped};
 pub use snapshot::{SNAPSHOT_SCHEMA, SnapshotError, is_snapshot, load, save};
 pub use tally::{Cost, Costs, Names, Tally};
-pub use time::{TimeError, parse_at, timestamp};
+pub use time::{TimeError, parse_at, timestamp, timestamp_with};

@@ -13,6 +13,12 @@ pub fn timestamp(at_us: i64) -> String {
     Timestamp::from_microsecond(at_us).map_or_else(|_| at_us.to_string(), |at| at.to_string())
 }
 
+/// As [`timestamp`], always with this many digits of the second: such texts sort as the times do.
+pub fn timestamp_with(at_us: i64, digits: usize) -> String {
+    Timestamp::from_microsecond(at_us)
+        .map_or_else(|_| at_us.to_string(), |at| format!("{at:.digits$}"))
+}
+
 /// A time that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(

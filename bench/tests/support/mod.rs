@@ -26,8 +26,8 @@ use serde_json::Value;
 pub(crate) mod decode;
 pub(crate) mod logs;
 pub(crate) mod scenario;
-pub(crate) mod wire;
 pub(crate) mod tap;
+pub(crate) mod wire;
 
 /// What a run may take beyond what it was asked for, on a slow and loaded machine.
 pub(crate) const MARGIN: Duration = Duration::from_millis(2_500);

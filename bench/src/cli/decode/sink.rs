@@ -247,7 +247,9 @@ impl<'a> BodySink<'a> {
                 .with_context(|| format!("cannot write {:?}", self.args.output))?
                 .commit()?;
         }
-        if let Some(why) = &writer.unjudged {
+        // Fields of one type are no fields of the others, and a request has no status: that is only worth a
+        // word when nothing was chosen.
+        if let Some(why) = (writer.unjudged.as_ref()).filter(|_| writer.summary.bodies == 0) {
             complain(&format!(
                 "isukit: --where could not be held against {} bodies, which were left out: {why}",
                 writer.unjudged_count
