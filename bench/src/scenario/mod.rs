@@ -8,6 +8,7 @@
 //! | `folder` | paths that stay in the folder |
 //! | `route` | patterns for paths, and names for paths with ids in them |
 //! | `plan` | a scenario to what the engine runs |
+//! | `record` | captured exchanges to a scenario |
 //! | `script` | the script's users, on the engine |
 //! | `types` | definitions for editors |
 //! | `error` | a file, a line and what is wrong there |
@@ -18,6 +19,7 @@ mod folder;
 pub mod model;
 mod phases;
 pub mod plan;
+pub mod record;
 pub mod route;
 mod rules;
 pub mod script;

@@ -82,7 +82,9 @@ pub(crate) struct DecodeArgs {
     pub(super) live: Option<String>,
 
     /// Write a scenario that does what the capture's clients did, into this new folder
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["stats", "live"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = [
+        "stats", "live", "condition", "explain", "save_map", "format", "output"
+    ])]
     pub(super) to_scenario: Option<PathBuf>,
 
     /// The most that a body may take, compressed or not

@@ -43,10 +43,32 @@ pub(super) fn read(args: &DecodeArgs, source: &mut Source, sink: &mut BodySink<'
 
 /// Read all packets and hand the bodies to `to`.
 fn pass(args: &DecodeArgs, source: &mut Source, to: &mut dyn Take) -> Result<u8> {
-    let mut assembler = assembler(args, to.is_last())?;
+    let warns = to.is_last();
     let mut bridge = Bridge::new(to);
-    let read = read_packets(source, &mut assembler, &mut bridge);
-    assembler.finish(&mut bridge);
+    let (code, assembler, note) = packets(args, source, warns, &mut bridge)?;
+    bridge.to.end(&assembler, note.as_deref());
+    Ok(code)
+}
+
+/// Read all packets and hand the messages to `sink`, with their heads.
+pub(super) fn messages(args: &DecodeArgs, source: &mut Source, sink: &mut dyn Sink) -> Result<u8> {
+    let (code, _, note) = packets(args, source, true, sink)?;
+    if let Some(note) = note {
+        complain(&note);
+    }
+    Ok(code)
+}
+
+/// Read all packets: the exit code, what was counted, and what is wrong with the capture.
+fn packets(
+    args: &DecodeArgs,
+    source: &mut Source,
+    warns: bool,
+    sink: &mut dyn Sink,
+) -> Result<(u8, Assembler, Option<String>)> {
+    let mut assembler = assembler(args, warns)?;
+    let read = read_packets(source, &mut assembler, sink);
+    assembler.finish(sink);
     let mut code = DONE;
     let note = match read {
         Ok(summary) => summary
@@ -59,8 +81,7 @@ fn pass(args: &DecodeArgs, source: &mut Source, to: &mut dyn Take) -> Result<u8>
         }
     };
     let note = note.map(|note| format!("isukit: {}: {note}", args.file.display()));
-    to.end(&assembler, note.as_deref());
-    Ok(code)
+    Ok((code, assembler, note))
 }
 
 /// What puts the connections together, as it was asked for.
@@ -194,30 +215,39 @@ impl<'t> Bridge<'t> {
 impl Sink for Bridge<'_> {
     fn message(&mut self, message: &Message<'_>) {
         let latency_us = self.latency_us(message);
-        let text = |bytes| -> Cow<'_, str> { String::from_utf8_lossy(bytes) };
-        let content_type = text(message.header("content-type").next().unwrap_or_default());
-        let method = text(message.method);
-        let url = text(message.target);
-        self.to.body(&Body {
-            direction: message.direction,
-            time_us: Some(message.first_at_ns.div_euclid(1_000)),
-            method: &method,
-            url: &url,
-            status: (message.direction == Direction::Response).then_some(message.status),
-            content_type: &content_type,
-            codings: message.codings,
-            bytes: message.body,
-            has_body: has_body(message, &method),
-            lost_bytes: message.lost_bytes,
-            is_cut: message.cut,
-            is_oversized: message.oversized,
-            latency_us,
-            connection: Some(message.connection),
-            exchange: Some(message.exchange),
-            ends: Some((message.client, message.server)),
-            is_paired: message.paired,
-        });
+        body_of(message, latency_us, |body| self.to.body(body));
     }
+}
+
+/// Hand the body of a message to `to`.
+pub(super) fn body_of<T>(
+    message: &Message<'_>,
+    latency_us: Option<u64>,
+    to: impl FnOnce(&Body<'_>) -> T,
+) -> T {
+    let text = |bytes| -> Cow<'_, str> { String::from_utf8_lossy(bytes) };
+    let content_type = text(message.header("content-type").next().unwrap_or_default());
+    let method = text(message.method);
+    let url = text(message.target);
+    to(&Body {
+        direction: message.direction,
+        time_us: Some(message.first_at_ns.div_euclid(1_000)),
+        method: &method,
+        url: &url,
+        status: (message.direction == Direction::Response).then_some(message.status),
+        content_type: &content_type,
+        codings: message.codings,
+        bytes: message.body,
+        has_body: has_body(message, &method),
+        lost_bytes: message.lost_bytes,
+        is_cut: message.cut,
+        is_oversized: message.oversized,
+        latency_us,
+        connection: Some(message.connection),
+        exchange: Some(message.exchange),
+        ends: Some((message.client, message.server)),
+        is_paired: message.paired,
+    })
 }
 
 fn has_body(message: &Message<'_>, method: &str) -> bool {

@@ -6,6 +6,7 @@ mod capture;
 mod file;
 #[cfg(target_os = "linux")]
 mod live;
+mod scenario;
 mod sink;
 
 use std::sync::Arc;
@@ -30,6 +31,11 @@ const SNIFFED_BYTES: usize = 64 << 10;
 pub(super) fn main(args: &DecodeArgs) -> Result<u8> {
     args.refuse_overwriting()?;
     let decoder = Decoder::new(args.options()?)?;
+    if let Some(dir) = &args.to_scenario {
+        let stop = super::digest::stop_flag()?;
+        let mut source = Source::open(&args.file, &stop)?;
+        return scenario::main(args, dir, &mut source, decoder);
+    }
     let filter = args.filter()?;
     let save_map = args.save_map.as_deref().map(Output::create).transpose()?;
     let mut sink = BodySink::new(args, decoder, filter)?;
