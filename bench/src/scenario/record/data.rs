@@ -38,8 +38,10 @@ pub(super) fn data(recording: &Recording, acts: &[Act], server: SocketAddr) -> S
     out
 }
 
+/// Text as TOML has it: a string of JSON is one of TOML.
 fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    let clean: String = text.chars().filter(|letter| !letter.is_control()).collect();
+    serde_json::Value::String(clean).to_string()
 }
 
 fn proto(recording: &Recording, out: &mut String) {
