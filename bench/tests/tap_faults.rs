@@ -91,7 +91,7 @@ fn a_connection_that_the_target_closed_meanwhile_is_no_error() {
 
 #[test]
 fn a_client_that_goes_away_is_gone_for_the_target_too() {
-    let check = |request: &'static [u8], answer: &'static str| {
+    let check = |request: &'static [u8], answer: &'static str, said: &str| {
         let (sender, receiver) = mpsc::channel();
         let sender = Mutex::new(sender);
         let target = Target::start(move |conn: &mut Conn| {
@@ -105,18 +105,26 @@ fn a_client_that_goes_away_is_gone_for_the_target_too() {
         let mut client = tap.connect();
         client.write_all(request).unwrap();
         assert_eq!(receiver.recv_timeout(PATIENCE), Ok("asked"));
+        if !answer.is_empty() {
+            head(&mut client);
+        }
         drop(client);
         assert_eq!(receiver.recv_timeout(PATIENCE), Ok("gone"));
+        let ran = tap.end();
+        assert!(ran.stderr.contains(said), "{ran:?}");
     };
     // While it waits for a reply, in the middle of one, and in the middle of its own body.
-    check(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", "");
+    let given_up = "1 given up";
+    check(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", "", given_up);
     check(
         b"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome",
+        "1 messages cut",
     );
     check(
         b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nsome",
         "",
+        given_up,
     );
 }
 

@@ -21,8 +21,8 @@ use tokio::task::JoinSet;
 
 use super::body::{Gate, Watched};
 use super::headers::{is_upgrade, strip_hop_by_hop};
-use super::seen::{Copier, Exchange, Head, Totals, Watcher, WatcherHandle};
-use super::upstream::Upstream;
+use super::seen::{Copier, Exchange, Head, Totals, Waiting, Watcher, WatcherHandle};
+use super::upstream::{Failure, Upstream};
 
 /// How long a target may keep a client waiting that asked whether it may send its body; curl waits as long.
 const CONTINUE_WAIT: Duration = Duration::from_secs(1);
@@ -163,11 +163,18 @@ impl Tap {
         let copier = Copier::new(&self.watcher, &exchange, &head);
         let request = request.map(|body| Watched::new(body, copier, gate));
         let totals = &self.watcher.totals;
-        let mut response = match self.upstream.send(request, totals).await {
+        let waiting = Waiting::new(totals);
+        let answer = self.upstream.send(request, totals).await;
+        waiting.answered();
+        let mut response = match answer {
             Ok(response) => response,
             Err(failure) => {
-                Totals::count(&totals.failed);
-                return self.bad_gateway(&exchange, &failure.to_string());
+                let (counter, status) = match failure {
+                    Failure::Client(_) => (&totals.abandoned, StatusCode::BAD_REQUEST),
+                    _ => (&totals.failed, StatusCode::BAD_GATEWAY),
+                };
+                Totals::count(counter);
+                return self.own_answer(&exchange, status, &failure.to_string());
             }
         };
         let is_switched = match response.status() {
@@ -213,8 +220,13 @@ impl Tap {
         });
     }
 
-    /// What the client is told when the target says nothing.
-    fn bad_gateway(&self, exchange: &Arc<Exchange>, why: &str) -> Response<Watched> {
+    /// What the client is told when there is no answer of the target.
+    fn own_answer(
+        &self,
+        exchange: &Arc<Exchange>,
+        status: StatusCode,
+        why: &str,
+    ) -> Response<Watched> {
         let mut headers = HeaderMap::new();
         headers.insert(
             CONTENT_TYPE,
@@ -222,12 +234,12 @@ impl Tap {
         );
         let head = Head {
             direction: Direction::Response,
-            status: Some(StatusCode::BAD_GATEWAY.as_u16()),
+            status: Some(status.as_u16()),
             headers: &headers,
         };
         let copier = Copier::new(&self.watcher, exchange, &head);
         let mut response = Response::new(Watched::own(format!("isukit tap: {why}\n"), copier));
-        *response.status_mut() = StatusCode::BAD_GATEWAY;
+        *response.status_mut() = status;
         *response.headers_mut() = headers;
         response
     }

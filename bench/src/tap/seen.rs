@@ -22,6 +22,8 @@ pub(crate) struct Totals {
     pub(crate) exchanges: AtomicU64,
     /// Those that the tap had to answer itself, as the target did not.
     pub(crate) failed: AtomicU64,
+    /// Those whose client went away before there was an answer.
+    pub(crate) abandoned: AtomicU64,
     /// Bodies that ended before they were complete.
     pub(crate) cut: AtomicU64,
     /// Requests that were sent again as their connection had been closed.
@@ -40,6 +42,28 @@ impl Totals {
     pub(super) fn count(counter: &AtomicU64) {
         // Each count stands for itself, so no other memory needs ordering.
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts an exchange as abandoned if it is dropped before it was answered.
+#[derive(Debug)]
+pub(super) struct Waiting<'a>(Option<&'a AtomicU64>);
+
+impl<'a> Waiting<'a> {
+    pub(super) fn new(totals: &'a Totals) -> Self {
+        Self(Some(&totals.abandoned))
+    }
+
+    pub(super) fn answered(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(counter) = self.0 {
+            Totals::count(counter);
+        }
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) enum Failure {
     Slow(String),
     #[error("{0} closed the connection before it answered ({1})")]
     Closed(String, hyper::Error),
+    #[error("the request was not complete ({0})")]
+    Client(hyper::Error),
     #[error("{0} answered with something that is not HTTP/1.1 ({1})")]
     Answer(String, hyper::Error),
 }
@@ -102,9 +104,11 @@ impl Upstream {
     }
 
     fn failure(&self, error: hyper::Error) -> Failure {
-        match is_closed(&error) {
-            true => Failure::Closed(self.name.clone(), error),
-            false => Failure::Answer(self.name.clone(), error),
+        match () {
+            // What broke is the body that was to be sent.
+            () if error.is_user() => Failure::Client(error),
+            () if is_closed(&error) => Failure::Closed(self.name.clone(), error),
+            () => Failure::Answer(self.name.clone(), error),
         }
     }
 

@@ -146,6 +146,10 @@ fn closing(totals: &Arc<Totals>, ended: &Ended) -> String {
     ];
     for (counter, what) in [
         (&totals.failed, "without an answer of the target (502)"),
+        (
+            &totals.abandoned,
+            "given up by their clients before an answer",
+        ),
         (&totals.cut, "messages cut"),
         (
             &totals.retried,
