@@ -151,25 +151,23 @@ impl Decoder {
         self.types.as_ref()
     }
 
-    /// Learn the type of a body's route from it. Bodies that are not observed are decoded as well.
-    pub fn observe(&mut self, body: &Body<'_>) {
-        let Some(types) = &mut self.types else { return };
+    /// Learn the type of a body's route from it: whether there was anything to learn. Bodies that are
+    /// not observed are decoded as well.
+    pub fn observe(&mut self, body: &Body<'_>) -> bool {
+        let Some(types) = &mut self.types else {
+            return false;
+        };
         let plan = plan(body, self.framing);
         let Plan::Protobuf(framing, named) = plan else {
-            return;
+            return false;
         };
         let slot = slot(types, body);
         // A type that the Content-Type names says much about the other side, and nothing is to be inferred.
         if let Some(name) = named {
-            types.name(slot, name);
+            return types.name(slot, name);
         }
-        if named.is_some()
-            || body.lost_bytes > 0
-            || body.is_cut
-            || body.is_oversized
-            || !types.wants(slot)
-        {
-            return;
+        if body.lost_bytes > 0 || body.is_cut || body.is_oversized || !types.wants(slot) {
+            return false;
         }
         self.plain.clear();
         if coding::decode(
@@ -180,10 +178,10 @@ impl Decoder {
         )
         .is_err()
         {
-            return;
+            return false;
         }
         if is_json(&self.plain) || looks_like_markup(&self.plain) {
-            return;
+            return false;
         }
         let mut at = 0;
         while let Ok(Some(frame)) = next_frame(&self.plain, at, framing) {
@@ -195,6 +193,7 @@ impl Decoder {
         if self.plain.is_empty() && framing == Framing::Whole {
             types.observe(slot, b"");
         }
+        true
     }
 
     /// How bodies are framed whose Content-Type does not say.

@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use hyper::header::HeaderName;
-use isukit_analyze::decode::{
-    Decoded, DecoderOptions, RouteMap, TypeOptions, escape_controls, write_record,
-};
+use isukit_analyze::decode::{DecoderOptions, RouteMap, TypeOptions};
 use isukit_proto::{Message, Schema};
 
 use super::decode::read_map;
@@ -85,17 +83,6 @@ impl BodyTypes {
             plain_bytes_max: max_body,
             ..DecoderOptions::default()
         }
-    }
-}
-
-/// A line of isukit.decode/1 that may be written to a terminal: what JSON leaves of control characters
-/// as it is (DEL and C1) is escaped too.
-pub(super) fn write_line(decoded: &Decoded<'_>, out: &mut Vec<u8>) {
-    let start = out.len();
-    write_record(decoded, false, out);
-    if out[start..].iter().any(|byte| matches!(byte, 0x7f | 0xc2)) {
-        let line = out.split_off(start);
-        escape_controls(&line, out);
     }
 }
 

@@ -401,8 +401,8 @@ impl Types {
         self.observed += 1;
     }
 
-    /// Learn what a Content-Type called the bodies of a slot.
-    pub fn name(&mut self, slot: Slot, name: &str) {
+    /// Learn what a Content-Type called the bodies of a slot: whether that is news.
+    pub fn name(&mut self, slot: Slot, name: &str) -> bool {
         let choice = self.by_content_type(name);
         let named = self.routes[slot.route()]
             .named
@@ -412,7 +412,9 @@ impl Types {
         {
             *named = Some(choice.best().message.clone());
             self.observed += 1;
+            return true;
         }
+        false
     }
 
     /// Whether enough was observed since types were decided on last.

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
-use isukit_analyze::decode::{Body, Content, Decoded, Decoder, Direction, Source, escape_controls};
+use isukit_analyze::decode::{
+    Body, Content, Decoded, Decoder, Direction, Source, escape_controls, write_record,
+};
 use isukit_analyze::report::printable;
 use isukit_proto::Message;
 use reqwest::Version;
@@ -13,7 +15,7 @@ use super::CallArgs;
 use super::compose::{Composed, PROTOBUF};
 use super::dump::dump;
 use super::send::{Reply, has_body};
-use crate::cli::bodies::{BodyTypes, shown_value, write_line};
+use crate::cli::bodies::{BodyTypes, shown_value};
 use crate::heads::{codings, content_type};
 
 /// Headers that are shown without `-v`: those that say what a reply means.
@@ -101,7 +103,7 @@ pub(super) fn decode(
             json: &[],
             error: reply.broken.as_deref(),
         };
-        write_line(&nothing, &mut shown.json);
+        write_record(&nothing, false, &mut shown.json);
     }
     if let Some(why) = &reply.broken {
         let _ = writeln!(shown.text, "# error: {}", printable(why));
@@ -112,7 +114,7 @@ pub(super) fn decode(
 
 impl Shown {
     fn add(&mut self, args: &CallArgs, decoded: &Decoded<'_>, is_wanted: bool) {
-        write_line(decoded, &mut self.json);
+        write_record(decoded, false, &mut self.json);
         if is_wanted && decoded.error.is_some() {
             self.is_as_wanted = false;
         }

@@ -9,7 +9,9 @@ use crate::cli::complain;
 
 /// HTTP requests and replies.
 pub(super) fn http(args: &DecodeArgs, bytes: &[u8], sink: &mut BodySink<'_>) -> Result<()> {
-    read_messages(bytes, &mut |body| sink.observe(body));
+    read_messages(bytes, &mut |body| {
+        sink.observe(body);
+    });
     sink.settle();
     let mut outcome = Ok(());
     let left = read_messages(bytes, &mut |body| {

@@ -2,6 +2,8 @@
 //! a pipe, whose first bodies are held back until something is known.
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::io::{self, Read};
 
 use anyhow::{Context, Result};
 use isukit_analyze::capture::{Assembler, CaptureOptions, Message, Sink, read as read_packets};
@@ -24,7 +26,17 @@ pub(super) fn read(args: &DecodeArgs, source: &mut Source, sink: &mut BodySink<'
     match (source.is_seekable(), sink.wants_evidence()) {
         (true, true) => {
             // What is wrong with the capture is told by the second reading.
-            let _ = pass(args, source, &mut Observer(sink))?;
+            let enough = Cell::new(false);
+            let mut observer = Observer {
+                sink,
+                taught_nothing: 0,
+                enough: &enough,
+            };
+            let mut until = Until {
+                source,
+                enough: &enough,
+            };
+            let _ = pass(args, &mut until, &mut observer)?;
             sink.settle();
             source.rewind().context("cannot read the capture twice")?;
         }
@@ -42,7 +54,7 @@ pub(super) fn read(args: &DecodeArgs, source: &mut Source, sink: &mut BodySink<'
 }
 
 /// Read all packets and hand the bodies to `to`.
-fn pass(args: &DecodeArgs, source: &mut Source, to: &mut dyn Take) -> Result<u8> {
+fn pass(args: &DecodeArgs, source: &mut dyn Read, to: &mut dyn Take) -> Result<u8> {
     let warns = to.is_last();
     let mut bridge = Bridge::new(to);
     let (code, assembler, note) = packets(args, source, warns, &mut bridge)?;
@@ -62,7 +74,7 @@ pub(super) fn messages(args: &DecodeArgs, source: &mut Source, sink: &mut dyn Si
 /// Read all packets: the exit code, what was counted, and what is wrong with the capture.
 fn packets(
     args: &DecodeArgs,
-    source: &mut Source,
+    source: &mut dyn Read,
     warns: bool,
     sink: &mut dyn Sink,
 ) -> Result<(u8, Assembler, Option<String>)> {
@@ -127,12 +139,38 @@ pub(super) trait Take {
     fn end(&mut self, assembler: &Assembler, note: Option<&str>);
 }
 
+/// Bodies in a row that taught nothing, after which the first reading ends: all routes were seen.
+const TAUGHT_NOTHING: u32 = 20_000;
+
 /// Learns the types of bodies that come again.
-struct Observer<'s, 'a>(&'s mut BodySink<'a>);
+struct Observer<'s, 'a> {
+    sink: &'s mut BodySink<'a>,
+    taught_nothing: u32,
+    enough: &'s Cell<bool>,
+}
+
+/// Ends where enough is known.
+struct Until<'s> {
+    source: &'s mut Source,
+    enough: &'s Cell<bool>,
+}
+
+impl Read for Until<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.enough.get() {
+            true => Ok(0),
+            false => self.source.read(buffer),
+        }
+    }
+}
 
 impl Take for Observer<'_, '_> {
     fn body(&mut self, body: &Body<'_>) {
-        self.0.observe(body);
+        self.taught_nothing = match self.sink.observe(body) {
+            true => 0,
+            false => self.taught_nothing.saturating_add(1),
+        };
+        self.enough.set(self.taught_nothing >= TAUGHT_NOTHING);
     }
 
     fn is_last(&self) -> bool {

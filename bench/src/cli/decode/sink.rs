@@ -113,9 +113,9 @@ impl<'a> BodySink<'a> {
             .is_some_and(|types| types.given().is_none())
     }
 
-    /// Learn from a body that comes again.
-    pub(super) fn observe(&mut self, body: &Body<'_>) {
-        self.decoder.observe(body);
+    /// Learn from a body that comes again: whether there was anything to learn.
+    pub(super) fn observe(&mut self, body: &Body<'_>) -> bool {
+        self.decoder.observe(body)
     }
 
     /// Decide on types.

@@ -8,14 +8,14 @@ use std::sync::mpsc::Receiver;
 
 use anyhow::{Context, Result};
 use isukit_analyze::decode::{
-    Body, BodyFilter, Decoded, Decoder, Direction, Summary, TextStyle, write_text,
+    Body, BodyFilter, Decoded, Decoder, Direction, Summary, TextStyle, write_record, write_text,
 };
 use isukit_analyze::report::printable;
 use isukit_analyze::units::format_ns;
 
 use super::TapArgs;
 use crate::cli::ClosedPipe;
-use crate::cli::bodies::{BodyFormat, write_line};
+use crate::cli::bodies::BodyFormat;
 use crate::tap::Seen;
 
 /// What is gathered before it is written, in bytes.
@@ -149,11 +149,11 @@ impl Writer {
         }
         self.summary.count(decoded);
         if self.save.is_some() {
-            write_line(decoded, &mut self.saved);
+            write_record(decoded, false, &mut self.saved);
         }
         match self.format {
             _ if self.is_quiet => {}
-            BodyFormat::Json => write_line(decoded, &mut self.shown),
+            BodyFormat::Json => write_record(decoded, false, &mut self.shown),
             BodyFormat::Text => write_text(decoded, self.style, &mut self.shown),
         }
     }
