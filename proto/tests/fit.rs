@@ -69,6 +69,40 @@ fn oddities_are_counted() {
 }
 
 #[test]
+fn a_refusal_tells_what_came_before() {
+    #[track_caller]
+    fn check(name: &str, bytes: &[u8], fields: u32, read: usize) {
+        let fit = message(name).fit(bytes);
+        assert!(!fit.valid);
+        assert_eq!((fit.known_fields, fit.read), (fields, read), "{fit:?}");
+        assert!(fit.score() < 0.25, "{fit:?}");
+        assert!(fit.opaque_bytes <= fit.known_bytes, "{fit:?}");
+    }
+    check(
+        "oracle.v1.Everything",
+        &[0x18, 0x05, 0xf2, 0x01, 0x03, 1, 2, 0x80],
+        1,
+        2,
+    );
+    check("oracle.v1.Everything", &[0x18, 0x05, 0x00], 1, 2);
+    check("oracle.v1.Everything", &[0x18, 0x05, 0x18], 1, 2);
+    check(
+        "oracle.v1.Everything",
+        &[0x18, 0x05, 0x72, 0x09, b'a'],
+        1,
+        2,
+    );
+    check(
+        "oracle.v1.Everything",
+        &[0x8a, 0x01, 0x04, 0x08, 0x07, 0x08, 0x80],
+        2,
+        5,
+    );
+    check("oracle.v1.Everything", &[0x18, 0x05, 0x0c], 1, 2);
+    check("oracle.v1.Legacy", &[0x08, 0x05, 0x73, 0x08, 0x05], 3, 5);
+}
+
+#[test]
 fn empty_bytes_say_nothing() {
     let fit = message("oracle.v1.Everything").fit(&[]);
     assert!(fit.valid);

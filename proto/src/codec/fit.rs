@@ -21,7 +21,7 @@ pub struct Fit {
     pub bytes: usize,
     /// Bytes read: all of them, or those before the field that was refused.
     pub read: usize,
-    /// Bytes in fields the type has, tags and lengths included.
+    /// Bytes read in fields the type has, tags and lengths included.
     pub known_bytes: usize,
     /// Bytes in fields it lacks.
     pub unknown_bytes: usize,
@@ -50,7 +50,7 @@ pub struct Fit {
     pub odd_bools: u32,
     /// Integers and enums of 32 bits with a value of more bits, or negative and not sign-extended.
     pub odd_integers: u32,
-    /// Distinct fields present in the outermost message, the first 128 of its type counted.
+    /// Distinct fields present in the outermost message, the first 64 of its type counted.
     pub present_fields: u32,
     /// Fields its type has, of these.
     pub declared_fields: u32,
@@ -117,6 +117,7 @@ impl Message {
             tables: self.tables(),
             limits,
             fields_left: limits.fields,
+            group_ends: 0,
             at: 0,
             fit: Fit {
                 bytes: bytes.len(),
@@ -129,12 +130,19 @@ impl Message {
         let table = self.table();
         let walked = fitter.message(table, &mut Reader::new(bytes), 0, 0);
         let mut fit = fitter.fit;
-        fit.declared_fields = table.fields.len().min(128) as u32;
+        fit.declared_fields = table.fields.len().min(64) as u32;
         fit.valid = walked.is_ok() && (!table.requires || self.validate(bytes).is_ok());
         fit.read = match walked {
             Ok(()) => bytes.len(),
             Err(Refused) => fitter.at,
         };
+        // What is left over is known: nothing need be added up on the way.
+        fit.known_bytes = fit.read.saturating_sub(fit.unknown_bytes);
+        let tags = limits.fields - fitter.fields_left - fitter.group_ends;
+        let refused = usize::from(walked.is_err());
+        fit.known_fields = (tags as u32)
+            .saturating_sub(fit.unknown_fields)
+            .saturating_sub(refused as u32);
         fit
     }
 }
@@ -152,6 +160,8 @@ struct Fitter<'a> {
     tables: &'a Tables,
     limits: &'a Limits,
     fields_left: usize,
+    /// Tags that end a group, which are no fields.
+    group_ends: usize,
     /// Where the field being read starts.
     at: usize,
     fit: Fit,
@@ -160,9 +170,10 @@ struct Fitter<'a> {
 /// What came before in one message.
 #[derive(Default)]
 struct Seen {
-    fields: u128,
+    fields: u64,
     oneofs: u64,
-    highest: usize,
+    /// One more than the highest index.
+    next: usize,
 }
 
 impl<'a> Fitter<'a> {
@@ -195,15 +206,15 @@ impl<'a> Fitter<'a> {
         while !reader.is_empty() {
             let offset = reader.offset();
             self.at = offset;
-            let (number, wire) = reader.tag()?;
+            // Before the tag is read, so that whatever is refused was counted.
             self.fields_left = self.fields_left.checked_sub(1).ok_or(Refused)?;
+            let (number, wire) = reader.tag()?;
             if wire == WireType::EndGroup {
-                self.fit.known_bytes += reader.offset() - offset;
-                return if number == group {
-                    Ok(())
-                } else {
-                    Err(Refused)
-                };
+                if number != group {
+                    return Err(Refused);
+                }
+                self.group_ends += 1;
+                return Ok(());
             }
             let Some(index) = table.find(number) else {
                 reader.skip(number, wire, self.limits.depth - depth)?;
@@ -216,28 +227,33 @@ impl<'a> Fitter<'a> {
                 self.fit.wire_mismatches += 1;
                 return Err(Refused);
             }
-            self.fit.known_fields += 1;
             self.place(field, index, seen);
-            self.value(table, field, (number, wire), offset, reader, depth)?;
+            self.value(field, number, wire, reader, depth)?;
         }
-        match group {
-            0 => Ok(()),
-            _ => Err(Refused),
+        if group != 0 {
+            self.fields_left = self.fields_left.saturating_sub(1);
+            self.at = reader.offset();
+            return Err(Refused);
         }
+        Ok(())
     }
 
     /// Compares a field with those before it.
     #[inline(always)]
     fn place(&mut self, field: &Field, index: usize, seen: &mut Seen) {
-        self.fit.unordered += u32::from(index < seen.highest);
-        seen.highest = seen.highest.max(index);
-        let bit = 1u128.checked_shl(index as u32).unwrap_or(0);
-        let mut again = seen.fields & bit != 0;
+        // A shift by more than the bits there are is none of the first 64.
+        let bit = u64::from(index < 64) << (index & 63);
+        let mut again = false;
+        if index < seen.next {
+            self.fit.unordered += u32::from(index + 1 < seen.next);
+            again = seen.fields & bit != 0;
+        } else {
+            seen.next = index + 1;
+        }
         seen.fields |= bit;
         if field.oneof != NO_ONEOF {
-            let bit = 1u64 << (field.oneof & 63);
-            // More than 64 oneofs share bits; then only a field that comes again is sure.
-            again |= seen.oneofs & bit != 0 && field.oneof < 64;
+            let bit = u64::from(field.oneof < 64) << (field.oneof & 63);
+            again |= seen.oneofs & bit != 0;
             seen.oneofs |= bit;
         }
         self.fit.repeated_singulars += u32::from(again && !field.repeated);
@@ -246,10 +262,9 @@ impl<'a> Fitter<'a> {
     #[inline(always)]
     fn value(
         &mut self,
-        table: &MessageTable,
         field: &'a Field,
-        (number, wire): (u32, WireType),
-        offset: usize,
+        number: u32,
+        wire: WireType,
         reader: &mut Reader<'_>,
         depth: usize,
     ) -> Result<(), Refused> {
@@ -259,26 +274,22 @@ impl<'a> Fitter<'a> {
             WireType::Fixed64 => reader.fixed64()?,
             WireType::Len => {
                 let content = reader.bytes()?;
-                let start = reader.offset() - content.len();
-                self.fit.known_bytes += start - offset;
                 if field.kind == Kind::Message {
+                    let start = reader.offset() - content.len();
                     let mut reader = Reader::nested(content, start);
                     return self.message(self.tables.sub(field), &mut reader, 0, depth + 1);
                 }
-                self.fit.known_bytes += content.len();
-                if content.is_empty() && sends_no_default(table, field) {
+                if content.is_empty() && field.omits_default {
                     self.fit.explicit_defaults += 1;
                 }
                 return self.content(field, content);
             }
             _ => {
-                self.fit.known_bytes += reader.offset() - offset;
                 return self.message(self.tables.sub(field), reader, number, depth + 1);
             }
         };
-        self.fit.known_bytes += reader.offset() - offset;
         self.fit.packing_mismatches += u32::from(field.packed);
-        if sends_no_default(table, field) && is_zero(field.kind, raw) {
+        if field.omits_default && is_zero(field.kind, raw) {
             self.fit.explicit_defaults += 1;
         }
         self.number(field, raw);
@@ -289,25 +300,38 @@ impl<'a> Fitter<'a> {
     #[inline(always)]
     fn content(&mut self, field: &'a Field, content: &[u8]) -> Result<(), Refused> {
         match field.kind {
-            Kind::String => match std::str::from_utf8(content) {
-                Ok(_) => {
-                    // Without an early end, so that it becomes vector code.
-                    let odd = content.iter().fold(false, |odd, &byte| {
-                        odd | (byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r'))
-                            | (byte == 0x7f)
-                    });
-                    self.fit.control_strings += u32::from(odd);
-                }
-                Err(_) if field.utf8 => return Err(Refused),
-                Err(_) => self.fit.control_strings += 1,
-            },
+            Kind::String => {
+                // Without an early end, so that it becomes vector code.
+                let plain = content
+                    .iter()
+                    .fold(true, |plain, byte| plain & (0x20..0x7f).contains(byte));
+                return if plain {
+                    Ok(())
+                } else {
+                    self.odd_text(field, content)
+                };
+            }
             Kind::Bytes => self.fit.opaque_bytes += content.len(),
             _ => {
+                self.packed(field, content)?;
                 self.fit.opaque_bytes += content.len();
                 self.fit.packing_mismatches += u32::from(!field.packed);
-                return self.packed(field, content);
             }
         }
+        Ok(())
+    }
+
+    /// Text with more than printable ASCII.
+    #[inline(never)]
+    fn odd_text(&mut self, field: &Field, content: &[u8]) -> Result<(), Refused> {
+        let utf8 = std::str::from_utf8(content).is_ok();
+        if field.utf8 && !utf8 {
+            return Err(Refused);
+        }
+        let control = content
+            .iter()
+            .any(|&byte| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r') || byte == 0x7f);
+        self.fit.control_strings += u32::from(control || !utf8);
         Ok(())
     }
 
@@ -353,11 +377,4 @@ impl<'a> Fitter<'a> {
 #[inline(always)]
 fn extended(raw: u64) -> bool {
     raw as i64 == i64::from(raw as i32)
-}
-
-/// Whether an encoder leaves this field out when it holds its default. Both fields of a map entry are
-/// always sent.
-#[inline(always)]
-pub(crate) fn sends_no_default(table: &MessageTable, field: &Field) -> bool {
-    !field.presence && !field.repeated && !table.map_entry && !field.kind.is_message()
 }

@@ -126,6 +126,9 @@ pub(crate) struct Field {
     /// Whether an absent value differs from a default one.
     pub(crate) presence: bool,
     pub(crate) required: bool,
+    /// Whether an encoder leaves it out when it holds its default. Both fields of a map entry are always
+    /// sent.
+    pub(crate) omits_default: bool,
     /// Whether a string must be UTF-8 on the wire (proto3).
     pub(crate) utf8: bool,
     pub(crate) oneof: u16,

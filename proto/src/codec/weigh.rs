@@ -1,6 +1,5 @@
 //! Where the bytes of a message go, field by field.
 
-use super::fit::sends_no_default;
 use super::index::check_size;
 use super::tables::{Field, Kind, MessageTable, Tables};
 use super::to_json::is_zero;
@@ -139,7 +138,7 @@ impl<'a, V: FnMut(Weight<'_>)> Scale<'a, V> {
                 continue;
             };
             self.path[depth] = Step::Field(&field.name);
-            self.field(table, field, (number, wire), start, reader, depth)?;
+            self.field(field, (number, wire), start, reader, depth)?;
         }
         match group {
             0 => Ok(reader.offset()),
@@ -151,14 +150,13 @@ impl<'a, V: FnMut(Weight<'_>)> Scale<'a, V> {
 
     fn field(
         &mut self,
-        table: &MessageTable,
         field: &'a Field,
         (number, wire): (u32, WireType),
         start: usize,
         reader: &mut Reader<'_>,
         depth: usize,
     ) -> Result<(), DecodeError> {
-        let may_omit = sends_no_default(table, field);
+        let may_omit = field.omits_default;
         let behind_tag = reader.offset();
         let raw = match wire {
             WireType::Varint => reader.varint()?,

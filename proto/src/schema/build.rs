@@ -77,6 +77,11 @@ fn message_table(message: &MessageDescriptor, places: &Places) -> MessageTable {
             .map(|extension| extension_field(&extension, places)),
     );
     fields.sort_by_key(|field| field.number);
+    if message.is_map_entry() {
+        fields
+            .iter_mut()
+            .for_each(|field| field.omits_default = false);
+    }
     let mut names = NameMap::default();
     for (field, at) in fields.iter().zip(0..) {
         names.insert(field.name.clone(), at);
@@ -206,6 +211,7 @@ fn make(common: Common, places: &Places) -> Field {
         packed: common.packed && repeated && kind.packable(),
         presence: common.presence,
         required: common.cardinality == Cardinality::Required,
+        omits_default: !common.presence && !repeated && !kind.is_message(),
         utf8: common.utf8,
         oneof: common
             .oneof
