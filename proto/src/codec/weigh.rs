@@ -76,7 +76,7 @@ impl Message {
             tables: self.tables(),
             limits,
             fields_left: limits.fields,
-            path: [Step::Unknown(0); Limits::DEPTH_MAX + 1],
+            path: Vec::with_capacity(8),
             visit,
         };
         scale
@@ -90,7 +90,7 @@ struct Scale<'a, V> {
     tables: &'a Tables,
     limits: &'a Limits,
     fields_left: usize,
-    path: [Step<'a>; Limits::DEPTH_MAX + 1],
+    path: Vec<Step<'a>>,
     visit: &'a mut V,
 }
 
@@ -131,13 +131,15 @@ impl<'a, V: FnMut(Weight<'_>)> Scale<'a, V> {
                 .filter(|field| field.accepts(wire));
             let Some(field) = known else {
                 reader.skip(number, wire, self.limits.depth - depth)?;
-                self.path[depth] = Step::Unknown(number);
+                self.path.truncate(depth);
+                self.path.push(Step::Unknown(number));
                 self.tell(depth, (start, start, reader.offset()), None, |weight| {
                     weight.unknown = true;
                 });
                 continue;
             };
-            self.path[depth] = Step::Field(&field.name);
+            self.path.truncate(depth);
+            self.path.push(Step::Field(&field.name));
             self.field(field, (number, wire), start, reader, depth)?;
         }
         match group {
@@ -207,7 +209,7 @@ impl<'a, V: FnMut(Weight<'_>)> Scale<'a, V> {
         set: impl FnOnce(&mut Weight<'_>),
     ) {
         let mut weight = Weight {
-            path: &self.path[..=depth],
+            path: self.path.get(..=depth).unwrap_or_default(),
             bytes: end - start,
             own_bytes: own.unwrap_or(end - start),
             content: self.bytes.get(begin..end).unwrap_or_default(),
