@@ -206,8 +206,7 @@ fn add(tree: &mut serde_json::Value, other: serde_json::Value) {
         (Object(fields), Object(others)) => {
             // Both have the same fields in the same order, whatever they are called.
             let values: Vec<_> = others.into_iter().collect();
-            for (value, (name, other)) in fields.values_mut().zip(&values) {
-                let _ = name;
+            for (value, (_, other)) in fields.values_mut().zip(&values) {
                 add(value, other.clone());
             }
             let merged: Vec<_> = fields.values().cloned().collect();

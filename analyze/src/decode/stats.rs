@@ -11,7 +11,6 @@ use super::Direction;
 use super::decoder::{Content, Decoded};
 use super::limits::{STATS_FIELDS, STATS_GROUPS, STATS_VALUES};
 use super::record::{DECODE_SCHEMA, escape_controls};
-use super::types::Types;
 use crate::latency::Latencies;
 use crate::report::{Align, Table, TableStyle};
 use crate::units::{format_bytes, format_count, format_ns};
@@ -168,8 +167,7 @@ impl Stats {
     }
 
     /// What it came to.
-    pub fn report(&self, types: Option<&Types>) -> StatsReport {
-        let _ = types;
+    pub fn report(&self) -> StatsReport {
         let mut groups: Vec<GroupStats> = self
             .groups
             .iter()

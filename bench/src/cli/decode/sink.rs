@@ -229,7 +229,7 @@ impl<'a> BodySink<'a> {
         self.release()?;
         let mut writer = self.writer;
         if let Some(stats) = writer.stats.take() {
-            let report = stats.report(self.decoder.types());
+            let report = stats.report();
             match writer.format {
                 FormatArg::Json => report.write_json(&mut writer.buffer),
                 FormatArg::Text => report.write_text(&mut writer.buffer),
