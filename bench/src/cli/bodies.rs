@@ -11,6 +11,7 @@ use isukit_proto::{Message, Schema};
 
 use super::decode::read_map;
 use super::schema::{SchemaArgs, message};
+use crate::tls::TlsOptions;
 
 /// A header with one of these in its name holds a secret.
 const SECRET_NAMES: [&str; 6] = ["auth", "cookie", "token", "secret", "password", "key"];
@@ -25,6 +26,33 @@ pub(super) enum BodyFormat {
     Text,
     /// One object a line: isukit.decode/1
     Json,
+}
+
+/// Whose certificates are trusted.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct TrustArgs {
+    /// Trust the certificates in this PEM file instead of the machine's
+    #[arg(
+        help_heading = "Connection",
+        long,
+        visible_alias = "ca",
+        value_name = "FILE"
+    )]
+    cacert: Option<PathBuf>,
+    /// Accept any certificate
+    #[arg(help_heading = "Connection", short = 'k', long)]
+    insecure: bool,
+}
+
+impl TrustArgs {
+    /// How TLS is to be spoken with a target that goes by `server_name`, or by its URL's host.
+    pub(super) fn options(&self, server_name: Option<String>) -> TlsOptions {
+        TlsOptions {
+            ca_file: self.cacert.clone(),
+            insecure: self.insecure,
+            server_name,
+        }
+    }
 }
 
 /// Which types bodies have, as far as that can be typed.

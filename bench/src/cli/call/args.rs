@@ -9,7 +9,7 @@ use isukit_analyze::units::{parse_duration, parse_size};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::cli::bodies::{BodyFormat, BodyTypeArgs};
+use crate::cli::bodies::{BodyFormat, BodyTypeArgs, TrustArgs};
 use crate::tls::TlsOptions;
 
 const EXAMPLES: &str = "Examples:
@@ -74,17 +74,8 @@ pub(in crate::cli) struct CallArgs {
     /// Largest body of a reply, compressed or not
     #[arg(help_heading = "Connection", long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     pub(super) max_body: u64,
-    /// Trust the certificates in this PEM file instead of the machine's
-    #[arg(
-        help_heading = "Connection",
-        long,
-        visible_alias = "ca",
-        value_name = "FILE"
-    )]
-    cacert: Option<PathBuf>,
-    /// Accept any certificate
-    #[arg(help_heading = "Connection", short = 'k', long)]
-    insecure: bool,
+    #[command(flatten)]
+    trust: TrustArgs,
 
     /// Show both heads, and where in the bodies each field is
     #[arg(help_heading = "Output", short, long)]
@@ -138,11 +129,7 @@ impl CallArgs {
 
     /// How TLS is to be spoken.
     pub(super) fn tls(&self) -> TlsOptions {
-        TlsOptions {
-            ca_file: self.cacert.clone(),
-            insecure: self.insecure,
-            server_name: None,
-        }
+        self.trust.options(None)
     }
 
     /// The headers that were typed.

@@ -8,7 +8,7 @@ use clap::Args;
 use isukit_analyze::decode::BodyFilter;
 use isukit_analyze::units::parse_size;
 
-use crate::cli::bodies::{BodyFormat, BodyTypeArgs};
+use crate::cli::bodies::{BodyFormat, BodyTypeArgs, TrustArgs};
 use crate::tls::TlsOptions;
 
 const EXAMPLES: &str = "Examples:
@@ -61,17 +61,8 @@ pub(in crate::cli) struct TapArgs {
     #[arg(help_heading = "Output", long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     pub(super) max_body: u64,
 
-    /// Trust the certificates in this PEM file instead of the machine's
-    #[arg(
-        help_heading = "Connection",
-        long,
-        visible_alias = "ca",
-        value_name = "FILE"
-    )]
-    cacert: Option<PathBuf>,
-    /// Accept any certificate of the target
-    #[arg(help_heading = "Connection", short = 'k', long)]
-    insecure: bool,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// Name to ask for and to expect in the target's certificate
     #[arg(help_heading = "Connection", long, value_name = "NAME")]
     server_name: Option<String>,
@@ -91,11 +82,7 @@ fn parse_listen(text: &str) -> Result<SocketAddr, String> {
 impl TapArgs {
     /// How TLS is to be spoken.
     pub(super) fn tls(&self) -> TlsOptions {
-        TlsOptions {
-            ca_file: self.cacert.clone(),
-            insecure: self.insecure,
-            server_name: self.server_name.clone(),
-        }
+        self.trust.options(self.server_name.clone())
     }
 
     /// Which messages are wanted.
