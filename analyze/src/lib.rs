@@ -10,6 +10,7 @@ pub mod condition;
 pub mod decode;
 pub mod digest;
 mod hash;
+pub mod host;
 pub mod http1;
 pub mod latency;
 pub mod report;
