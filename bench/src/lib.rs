@@ -14,6 +14,7 @@ mod heads;
 pub mod http1;
 pub mod mysql;
 pub mod pace;
+pub mod probe;
 pub mod report;
 pub mod scenario;
 pub mod score;

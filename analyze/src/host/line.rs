@@ -19,8 +19,8 @@ pub enum Line {
     Host(Host),
     /// What a node did in one interval.
     Sample(Sample),
-    /// The findings of `--check`, at the end.
-    Verdicts(Verdicts),
+    /// Something that a check found wrong, as soon as it is known.
+    Finding(Finding),
     /// A node that cannot be probed, or not any more.
     Lost(Lost),
     /// A node is done: how many samples it gave and what they cost.
@@ -144,6 +144,9 @@ pub struct Watched {
     pub by: Attribution,
     /// The cgroup, or the name or number of its processes.
     pub of: String,
+    /// The size of the buffer pool that a MySQL or MariaDB server is configured for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buffer_pool_bytes: Option<u64>,
 }
 
 /// How a node's clock stands to the clock of who asked.
@@ -213,6 +216,9 @@ pub struct Sample {
     pub forks: Option<f64>,
     /// The services that are watched.
     pub services: Vec<Service>,
+    /// CPU of the host that none of the services accounts for, in cores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unattributed_cores: Option<f64>,
     /// What could not be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<Unread>,
@@ -386,13 +392,6 @@ pub struct OpenFiles {
     pub limit: u64,
 }
 
-/// The findings of a check.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Verdicts {
-    /// What is wrong; empty on a healthy host.
-    pub findings: Vec<Finding>,
-}
-
 /// Something that is wrong, and what to do about it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
@@ -429,4 +428,9 @@ pub struct End {
     pub cost_cores: f64,
     /// Memory that the probe had in RAM at most.
     pub cost_bytes: u64,
+}
+
+/// A figure without the digits that nobody measured: to a ten-thousandth.
+pub(super) fn tidy(figure: f64) -> f64 {
+    (figure * 1e4).round() / 1e4
 }

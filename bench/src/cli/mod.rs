@@ -10,6 +10,7 @@ mod diff;
 mod digest;
 mod encode;
 mod output;
+mod probe;
 mod progress;
 mod run;
 mod schema;
@@ -57,6 +58,8 @@ enum Command {
     Decode(Box<decode::DecodeArgs>),
     /// Turn JSON or protobuf text into the bytes of a message
     Encode(encode::EncodeArgs),
+    /// Show what each host and its services use, here or over ssh, and what is wrong with them
+    Probe(Box<probe::ProbeArgs>),
     /// Say what got better or worse between two logs or saved digests
     Diff(Box<diff::DiffArgs>),
 }
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Digest(args) => digest::main(&args),
         Command::Decode(args) => decode::main(&args),
         Command::Encode(args) => encode::main(&args),
+        Command::Probe(args) => probe::main(&args),
         Command::Diff(args) => diff::main(&args),
     };
     match result {

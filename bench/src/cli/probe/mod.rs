@@ -1,0 +1,412 @@
+//! `isukit probe`: what each node is short of.
+
+mod args;
+mod screen;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::net::IpAddr;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use isukit_analyze::host::check::Check;
+use isukit_analyze::host::{Finding, Host, Line, Lost};
+
+pub(super) use args::ProbeArgs;
+
+use super::output::Output;
+use super::signals::on_signals;
+use super::{COULD_NOT, ClosedPipe, DONE, FAILED, complain};
+use crate::probe::{self, Event, PathProbe, Stop};
+use args::ProbeFormat;
+use screen::Screen;
+
+/// How long it goes on after Ctrl-C for nodes to say their last lines.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// How long hosts that answered wait for those that did not, before paths are probed.
+const HOSTS_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Do what was asked.
+pub(super) fn main(args: &ProbeArgs) -> Result<u8> {
+    if args.agent {
+        probe::serve(io::stdin(), io::stdout())?;
+        return Ok(DONE);
+    }
+    let mut names = args.hosts.clone();
+    names.sort();
+    names.dedup();
+    ensure!(names.len() == args.hosts.len(), "--host names a host twice");
+    let stop = Stop::default();
+    let (pressed, mut times) = (stop.clone(), 0);
+    on_signals(move || {
+        times += 1;
+        if times > 1 {
+            super::output::discard_all();
+            std::process::exit(COULD_NOT.into());
+        }
+        pressed.press();
+    })?;
+    let mut out = Out::open(args)?;
+    let (events, received) = mpsc::channel();
+    let nodes = start(args, &stop, &events)?;
+    drop(events);
+    let mut watch = Watch {
+        waited_for: nodes.len(),
+        nodes,
+        check: args.check.then(Check::default),
+        hosts: BTreeMap::new(),
+        lost: 0,
+        findings: 0,
+        asked: false,
+        peers: &args.peers,
+    };
+    let ended = watch.follow(&received, &stop, &mut out);
+    // Nodes that still work have nobody to tell any more.
+    stop.press();
+    ended?;
+    out.finish(args.check.then_some(watch.findings))?;
+    ensure!(watch.lost < watch.nodes.len(), "no node could be probed");
+    Ok(match watch.lost + watch.findings {
+        0 => DONE,
+        _ => FAILED,
+    })
+}
+
+/// A node: how other questions reach it, until they are asked.
+type Questions = HashMap<String, Option<Sender<Vec<PathProbe>>>>;
+
+/// Starts the threads of the nodes.
+fn start(args: &ProbeArgs, stop: &Stop, events: &Sender<Event>) -> Result<Questions> {
+    let sampling = args.sampling();
+    let mut nodes = Questions::new();
+    if args.hosts.is_empty() {
+        let (stop, events) = (stop.clone(), events.clone());
+        // Whether there is a host at all is to be known before anything is written.
+        let (ready, error) = mpsc::channel();
+        let here = thread::Builder::new().name("probe".to_owned());
+        here.spawn(move || {
+            if let Err(error) = probe::probe_here(None, &sampling, &stop, &events) {
+                let _ = ready.send(error);
+            }
+        })
+        .context("cannot start a thread")?;
+        if let Ok(error) = error.recv_timeout(Duration::from_millis(20)) {
+            return Err(error.into());
+        }
+        nodes.insert(String::new(), None);
+        return Ok(nodes);
+    }
+    for host in &args.hosts {
+        let (questions, asked) = mpsc::channel();
+        let (host, sampling, options) = (host.clone(), sampling.clone(), args.remote());
+        let (stop, events) = (stop.clone(), events.clone());
+        nodes.insert(host.clone(), Some(questions));
+        thread::Builder::new()
+            .name(format!("probe {host}"))
+            .spawn(move || {
+                let result = probe::probe_there(&host, &sampling, &options, asked, &stop, &events);
+                if let Err(lost) = result {
+                    let _ = events.send(Event::Line(Box::new(Line::Lost(lost))));
+                }
+            })
+            .context("cannot start a thread")?;
+    }
+    Ok(nodes)
+}
+
+/// Follows all nodes to their end.
+struct Watch<'a> {
+    nodes: Questions,
+    /// Nodes that have not yet said what they are, or that they are lost.
+    waited_for: usize,
+    check: Option<Check>,
+    hosts: BTreeMap<String, Host>,
+    lost: usize,
+    findings: usize,
+    asked: bool,
+    peers: &'a [IpAddr],
+}
+
+impl Watch<'_> {
+    fn follow(
+        &mut self,
+        received: &mpsc::Receiver<Event>,
+        stop: &Stop,
+        out: &mut Out,
+    ) -> Result<()> {
+        let began = Instant::now();
+        let mut stopped_at = None;
+        loop {
+            let event = received.recv_timeout(Duration::from_millis(100));
+            match event {
+                Ok(event) => self.event(event, out)?,
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            if self.check.is_some() && !self.asked {
+                let late = began.elapsed() > HOSTS_PATIENCE;
+                if self.waited_for == 0 || late {
+                    self.probe_paths(out)?;
+                }
+            }
+            if stop.is_pressed() {
+                let since = *stopped_at.get_or_insert_with(Instant::now);
+                if since.elapsed() > PATIENCE {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event, out: &mut Out) -> Result<()> {
+        match event {
+            Event::Line(line) => self.line(*line, out),
+            Event::Path(path) => {
+                let findings = self.check.as_mut().map(|check| check.path(&path));
+                self.tell(findings.unwrap_or_default(), out)
+            }
+            Event::Notice(text) => {
+                if !text.is_empty() {
+                    out.notice(&text);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn line(&mut self, line: Line, out: &mut Out) -> Result<()> {
+        match &line {
+            Line::Host(host) => {
+                self.waited_for = self.waited_for.saturating_sub(1);
+                self.hosts.insert(host.node.clone(), host.clone());
+            }
+            Line::Lost(lost) => {
+                if !self.hosts.contains_key(&lost.node) {
+                    self.waited_for = self.waited_for.saturating_sub(1);
+                }
+                self.lost += 1;
+                out.lost(lost);
+            }
+            _ => {}
+        }
+        let findings = self.check.as_mut().map(|check| check.line(&line));
+        out.line(&line)?;
+        self.tell(findings.unwrap_or_default(), out)
+    }
+
+    fn tell(&mut self, findings: Vec<Finding>, out: &mut Out) -> Result<()> {
+        for finding in findings {
+            self.findings += 1;
+            out.line(&Line::Finding(finding))?;
+        }
+        Ok(())
+    }
+
+    /// Has the nodes probe the paths to each other, and to the peers that were named.
+    fn probe_paths(&mut self, out: &mut Out) -> Result<()> {
+        self.asked = true;
+        for (node, questions) in &mut self.nodes {
+            let mut to: Vec<PathProbe> = self.peers.iter().map(|address| named(*address)).collect();
+            let Some(questions) = questions.take() else {
+                // This host: its own name is not known before it has said it.
+                let Some(host) = self.hosts.values().next() else {
+                    continue;
+                };
+                let found: Vec<_> = thread::scope(|scope| {
+                    let probes: Vec<_> = to
+                        .iter()
+                        .map(|to| {
+                            scope.spawn(|| probe::probe_path(&host.node, to, &host.interfaces))
+                        })
+                        .collect();
+                    probes.into_iter().map(|probe| probe.join().ok()).collect()
+                });
+                for (to, found) in to.iter().zip(found) {
+                    match found {
+                        Some(Ok(path)) => {
+                            let findings = self.check.as_mut().map(|check| check.path(&path));
+                            for finding in findings.unwrap_or_default() {
+                                self.findings += 1;
+                                out.line(&Line::Finding(finding))?;
+                            }
+                        }
+                        Some(Err(error)) => out.notice(&format!(
+                            "the path to {} could not be probed: {error}; a firewall may drop ICMP",
+                            to.address
+                        )),
+                        None => return Err(anyhow!("the probe of a path broke down")),
+                    }
+                }
+                continue;
+            };
+            if let Some(host) = self.hosts.get(node) {
+                let others = self.hosts.iter().filter(|(name, _)| *name != node);
+                to.extend(others.filter_map(|(name, other)| shared(host, name, other)));
+                // A node that is lost meanwhile says so itself.
+                let _ = questions.send(to);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn named(address: IpAddr) -> PathProbe {
+    PathProbe {
+        address,
+        peer: address.to_string(),
+        peer_mtu: None,
+    }
+}
+
+/// The path from a host to another one by a network that both are in.
+fn shared(host: &Host, name: &str, other: &Host) -> Option<PathProbe> {
+    let networks = |host: &Host| -> Vec<(IpAddr, u8, u32)> {
+        let addresses = host.interfaces.iter().flat_map(|interface| {
+            let mtu = interface.mtu;
+            interface.addresses.iter().filter_map(move |address| {
+                let (address, prefix) = address.split_once('/')?;
+                Some((address.parse().ok()?, prefix.parse().ok()?, mtu))
+            })
+        });
+        let usable = |(address, ..): &(IpAddr, u8, u32)| match address {
+            IpAddr::V4(address) => !address.is_loopback(),
+            // A link-local address needs an interface to be said with it.
+            IpAddr::V6(address) => !address.is_loopback() && !address.is_unicast_link_local(),
+        };
+        addresses.filter(usable).collect()
+    };
+    let own = networks(host);
+    let there = networks(other);
+    let mut pairs = there.iter().filter(|(address, ..)| {
+        own.iter()
+            .any(|(own, prefix, _)| own != address && in_network(*address, *own, *prefix))
+    });
+    pairs.next().map(|(address, _, mtu)| PathProbe {
+        address: *address,
+        peer: name.to_owned(),
+        peer_mtu: Some(*mtu),
+    })
+}
+
+/// Whether two addresses begin with the same `prefix` bits.
+fn in_network(one: IpAddr, other: IpAddr, prefix: u8) -> bool {
+    let bits = |address: IpAddr| match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
+        IpAddr::V6(address) => address.to_bits(),
+    };
+    let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
+    one.is_ipv4() == other.is_ipv4() && (bits(one) ^ bits(other)) & mask == 0
+}
+
+/// Where lines go: as JSON, or onto a screen.
+enum Out {
+    Json(Box<dyn Write>),
+    /// Written to a file that takes its name in the end.
+    File(Box<BufWriter<Output>>),
+    Screen(Box<Screen>),
+}
+
+impl Out {
+    fn open(args: &ProbeArgs) -> Result<Self> {
+        let terminal = io::stdout().is_terminal();
+        let text = match args.format {
+            Some(format) => format == ProbeFormat::Text,
+            None => terminal && args.output.is_none(),
+        };
+        Ok(match (&args.output, text) {
+            (output, true) => Self::Screen(Box::new(Screen::new(
+                output.as_deref(),
+                terminal && output.is_none() && !args.check,
+                args.check,
+            )?)),
+            (Some(output), false) => {
+                Self::File(Box::new(BufWriter::new(Output::create_private(output)?)))
+            }
+            (None, false) => Self::Json(Box::new(io::stdout())),
+        })
+    }
+
+    fn line(&mut self, line: &Line) -> Result<()> {
+        let out: &mut dyn Write = match self {
+            Self::Json(out) => out,
+            Self::File(out) => out,
+            Self::Screen(screen) => return screen.line(line),
+        };
+        let mut bytes = serde_json::to_vec(line)?;
+        bytes.push(b'\n');
+        match out.write_all(&bytes).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(ClosedPipe.into()),
+            result => result.context("cannot write the samples"),
+        }
+    }
+
+    fn lost(&self, lost: &Lost) {
+        // On a screen it stands among the nodes.
+        if !matches!(self, Self::Screen(_)) {
+            complain(&format!("isukit: {}: {}", lost.node, lost.why));
+        }
+    }
+
+    fn notice(&mut self, text: &str) {
+        match self {
+            Self::Screen(screen) => screen.notice(text),
+            _ => complain(&format!("isukit: {text}")),
+        }
+    }
+
+    fn finish(self, findings: Option<usize>) -> Result<()> {
+        match self {
+            Self::Json(_) => Ok(()),
+            Self::File(out) => {
+                let output = out
+                    .into_inner()
+                    .map_err(|error| anyhow!("{}", error.error()))?;
+                output.commit()
+            }
+            Self::Screen(screen) => screen.finish(findings),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use isukit_analyze::host::Interface;
+
+    #[test]
+    fn nodes_meet_in_a_network_that_both_are_in() {
+        let host = |addresses: &[&str], mtu| Host {
+            interfaces: vec![Interface {
+                mtu,
+                addresses: addresses.iter().map(|it| (*it).to_owned()).collect(),
+                ..Interface::default()
+            }],
+            ..Host::default()
+        };
+        let check = |own: &[&str], there: &[&str], expected: Option<&str>| {
+            let found = shared(&host(own, 9000), "s2", &host(there, 1500));
+            let address = found.as_ref().map(|found| found.address.to_string());
+            assert_eq!(address.as_deref(), expected, "{own:?} {there:?}");
+            assert!(found.is_none_or(|found| found.peer_mtu == Some(1500)));
+        };
+        check(
+            &["127.0.0.1/8", "10.1.0.1/24"],
+            &["127.0.0.1/8", "10.1.0.2/24"],
+            Some("10.1.0.2"),
+        );
+        check(&["10.1.0.1/24"], &["10.2.0.2/24"], None);
+        check(
+            &["10.1.0.1/24"],
+            &["10.2.0.2/24", "10.1.0.9/24"],
+            Some("10.1.0.9"),
+        );
+        check(&["10.1.0.1/24"], &["10.1.0.1/24"], None);
+        check(&["fe80::1/64"], &["fe80::2/64"], None);
+        check(&["fd00::1/64"], &["fd00::2/64"], Some("fd00::2"));
+        check(&["10.1.0.1/0"], &["192.168.1.1/24"], Some("192.168.1.1"));
+        check(&["broken"], &["10.1.0.1/x"], None);
+    }
+}
