@@ -234,18 +234,24 @@ impl Sampler {
                 continue;
             };
             let new = looked_before && stat.started > self.looked;
-            let belongs = |watch: &&mut Watch| match &watch.found.place {
+            let is = |watch: &Watch| match &watch.found.place {
                 _ if watch.found.watched.by == Attribution::Cgroup => false,
                 // The kernel cuts names at 15 bytes.
                 Place::Name(name) => {
                     let name = name.as_bytes();
-                    stat.command == name[..name.len().min(15)] || watch.group.has(stat.parent)
+                    stat.command == name[..name.len().min(15)]
                 }
-                Place::Pid(root) => *root == pid || watch.group.has(stat.parent),
+                Place::Pid(root) => *root == pid,
                 Place::Unit(_) | Place::Cgroup(_) => false,
             };
-            if let Some(watch) = self.watches.iter_mut().find(belongs) {
-                watch.group.add(&self.root, pid, &stat, new);
+            // What a service started belongs to it, unless it is a service itself.
+            let at = self.watches.iter().position(is);
+            let at = at.or_else(|| {
+                let mut watches = self.watches.iter();
+                watches.position(|watch| watch.group.has(stat.parent))
+            });
+            if let Some(at) = at {
+                self.watches[at].group.add(&self.root, pid, &stat, new);
             }
         }
         for watch in self.watches.iter_mut().filter(|watch| by_pid(watch)) {
@@ -319,11 +325,14 @@ impl Watch {
         service.processes = pids.len() as u64;
         if self.found.watched.by == Attribution::Pids {
             let used = self.group.sample(seconds, text);
-            service.cpu_cores = used.cpu_cores;
-            service.system_cores = used.system_cores;
-            service.rss_bytes.get_or_insert(used.rss_bytes);
-            service.threads = Some(used.threads);
             service.processes = used.processes;
+            let ran = used.processes > 0 || used.cpu_cores.is_some_and(|cores| cores > 0.0);
+            if ran {
+                service.cpu_cores = used.cpu_cores;
+                service.system_cores = used.system_cores;
+                service.rss_bytes.get_or_insert(used.rss_bytes);
+                service.threads = Some(used.threads);
+            }
         }
         match self.closer.open_files(root, &pids) {
             Ok(files) => service.open_files = files,

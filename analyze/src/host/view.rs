@@ -112,7 +112,10 @@ impl View {
             }
         }
         // Services of any node come behind what every host has.
-        labels.sort_by_key(|label| label.contains(SERVICE));
+        labels.sort_by_key(|label| {
+            let place = ORDER.iter().position(|known| known == label);
+            (place.unwrap_or(ORDER.len()), label.starts_with(OTHERS))
+        });
         let cells =
             |of: &dyn Fn(&Node) -> String| -> Vec<String> { self.nodes.iter().map(of).collect() };
         let mut line = |label: String, cells: Vec<String>| {
@@ -170,6 +173,34 @@ impl View {
         &self.findings
     }
 }
+
+/// The rows of a host in their order, as some come up only when there is something to say.
+const ORDER: &[&str] = &[
+    "cpu busy",
+    "  user",
+    "  system",
+    "  waiting for disk",
+    "  stolen",
+    "cpu of its quota",
+    "  periods held back",
+    "run queue",
+    "waits for cpu",
+    "waits for disk",
+    "waits for memory",
+    "memory used",
+    "memory of its limit",
+    "swapping",
+    "killed for memory",
+    "busiest disk",
+    "received",
+    "sent",
+    "TCP sockets",
+    "listen overflows",
+    "TCP timeouts",
+];
+
+/// The row of what belongs to no service.
+const OTHERS: &str = "others\u{1f}cpu";
 
 /// Stands between the name of a service and what of it a row is; no name has it.
 const SERVICE: char = '\u{1f}';
@@ -336,7 +367,7 @@ fn figures(sample: &Sample) -> Vec<(String, f64, Unit)> {
         of_service(service, &mut add);
     }
     add(
-        &format!("others{SERVICE}cpu"),
+        OTHERS,
         sample
             .unattributed_cores
             .filter(|_| !sample.services.is_empty()),

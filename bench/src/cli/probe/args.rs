@@ -17,11 +17,11 @@ const EXAMPLES: &str = "Examples:
   isukit probe --host s1 --host s2 --check               what is wrong with them, and what to do
   isukit probe --check --peer 10.0.0.2                   also whether large packets reach 10.0.0.2
 
-A service is counted by its cgroup (unit:, cgroup:), else by its processes and the children that they
-waited for (name:, pid:). Over ssh your own configuration, keys and jump hosts apply; isukit copies
-itself there if it must, opens no port, and leaves nothing behind. Write the lines to a file while
-`isukit run` loads the service: `isukit place` says from the two where each service should live.
-Exit code 1: --check found something, or a node was lost.";
+A service is counted by its cgroup (unit:, cgroup:), else by its processes and the children that
+they waited for (name:, pid:). Over ssh your own configuration, keys and jump hosts apply; isukit
+copies itself there if it must, opens no port, and leaves nothing behind. Write the lines to a file
+while `isukit run` loads the service: `isukit place` says from the two where each service should
+live. Exit code 1: --check found something, or a node was lost.";
 
 /// The shortest time between two samples: less, and `/proc` itself is too coarse.
 const SHORTEST: Duration = Duration::from_millis(100);
