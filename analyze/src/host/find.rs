@@ -327,7 +327,7 @@ pub(super) fn buffer_pool(root: &Root, pid: u32) -> Option<u64> {
         .unwrap_or_default();
     let arguments = command.split(|byte| *byte == 0);
     let arguments = arguments.filter_map(|word| word.strip_prefix(b"--"));
-    size = arguments.filter_map(pool_setting).last().or(size);
+    size = arguments.filter_map(pool_setting).next_back().or(size);
     Some(size.unwrap_or(128 << 20))
 }
 

@@ -142,7 +142,7 @@ impl Sampler {
             ..Sample::default()
         };
         self.samples = self.samples.wrapping_add(1);
-        if self.samples % RESOLVE_EVERY == 0 {
+        if self.samples.is_multiple_of(RESOLVE_EVERY) {
             self.resolve();
         }
         self.system.sample(seconds, &mut sample);

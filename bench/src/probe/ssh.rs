@@ -306,7 +306,7 @@ impl There {
                 self.ended |= matches!(line, Line::End(_));
                 if matches!(line, Line::Sample(_)) {
                     samples += 1;
-                    if samples % CLOCK_AGAIN_EVERY == 0 {
+                    if u64::is_multiple_of(samples, CLOCK_AGAIN_EVERY) {
                         self.ask(&clock.ask(CLOCK_ASKED_AGAIN))?;
                     }
                 }
