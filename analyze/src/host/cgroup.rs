@@ -284,19 +284,22 @@ impl Cgroup {
             let mut paths = paths.filter(|path| root.exists(path));
             paths.next().map(|path| root.keep(&path))
         };
-        let two = folders.iter().map(|folder| format!("{folder}/cpu.stat"));
-        let two = two
-            .map(|path| (root.read(&path), path))
-            .find_map(|(text, path)| value(&text.ok()?, "usage_usec").map(|_| root.keep(&path)));
-        let cpu = match (two, find("cpuacct.usage"), find("cpuacct.stat")) {
-            (Some(stat), ..) => CpuFiles::Two(stat),
+        // A tree of version 2 without controllers counts time, and knows nothing of quotas.
+        let counting = |key: &str| {
+            let mut paths = folders.iter().map(|folder| format!("{folder}/cpu.stat"));
+            paths.find(|path| {
+                root.read(path)
+                    .is_ok_and(|text| value(&text, key).is_some())
+            })
+        };
+        let (two, throttling) = (counting("usage_usec"), counting("nr_periods"));
+        let throttling = throttling.filter(|path| two.as_ref() != Some(path));
+        let cpu = match (&two, find("cpuacct.usage"), find("cpuacct.stat")) {
+            (Some(stat), ..) => CpuFiles::Two(root.keep(stat)),
             (None, Some(usage), Some(stat)) => CpuFiles::One(usage, stat),
             _ => CpuFiles::None,
         };
-        let throttling = match cpu {
-            CpuFiles::One(..) => find("cpu.stat"),
-            _ => None,
-        };
+        let throttling = throttling.map(|path| root.keep(&path));
         let mut group = Self {
             cpu,
             throttling,
