@@ -122,9 +122,9 @@ impl Sampler {
                 host.unread.push(Unread {
                     field: format!("services.{}.cpu_cores", watched.name),
                     why: format!(
-                        "{}: without a cgroup of its own only processes can be counted: the CPU of \
-                         children that end before they are seen and that it does not wait for is \
-                         missing; it is within unattributed_cores",
+                        "{} is counted by its processes, as it has no cgroup of its own: children that \
+                         end early and are not waited for are missing (they are within \
+                         unattributed_cores)",
                         watched.of
                     ),
                 });

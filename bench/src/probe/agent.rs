@@ -70,6 +70,64 @@ enum Told<'a> {
     Answer(&'a Answer),
 }
 
+/// The words after the program's name that start it without reading any other arguments.
+pub const WORDS: [&str; 2] = ["probe", "--agent"];
+
+/// What to sample, for [`sampling_asked`]: as it is asked of an agent.
+///
+/// # Errors
+///
+/// None that can happen.
+pub fn ask_for(node: &str, sampling: &Sampling) -> Result<String> {
+    Ok(serde_json::to_string(&Ask::Sample {
+        schema: SCHEMA.to_owned(),
+        node: node.to_owned(),
+        interval_s: sampling.interval.as_secs_f64(),
+        duration_s: sampling.duration.map(|duration| duration.as_secs_f64()),
+        services: sampling.services.iter().map(ToString::to_string).collect(),
+        root: sampling.root.clone(),
+    })?)
+}
+
+/// Reads what [`ask_for`] wrote: the name of the node and what to sample.
+///
+/// # Errors
+///
+/// When it makes no sense.
+pub fn sampling_asked(first: &str) -> Result<(String, Sampling)> {
+    let asked = serde_json::from_str(first).context("what was asked cannot be read")?;
+    let Ask::Sample {
+        schema,
+        node,
+        interval_s,
+        duration_s,
+        services,
+        root,
+    } = asked
+    else {
+        return Err(anyhow!("the first line must ask for samples"));
+    };
+    ensure!(
+        schema == SCHEMA,
+        "the other side expects {schema} and this is {SCHEMA}: update isukit on both"
+    );
+    let seconds = |seconds: f64| {
+        let duration = Duration::try_from_secs_f64(seconds);
+        duration
+            .ok()
+            .filter(|it| !it.is_zero())
+            .context("a time is out of range")
+    };
+    let services = services.iter().map(|service| service.parse());
+    let sampling = Sampling {
+        root,
+        interval: seconds(interval_s)?,
+        duration: duration_s.map(seconds).transpose()?,
+        services: services.collect::<Result<_, _>>()?,
+    };
+    Ok((node, sampling))
+}
+
 /// Serves whoever is at the other end of `input` and `output`, until either ends.
 ///
 /// # Errors
@@ -83,7 +141,7 @@ where
     remove_copy();
     let mut input = BufReader::new(input);
     let first = read_line(&mut input)?.context("nothing was asked")?;
-    let (node, sampling) = sampling(&first)?;
+    let (node, sampling) = sampling_asked(&first)?;
     let output = Arc::new(Mutex::new(output));
     let stop = Stop::default();
     let host: Arc<Mutex<Option<Host>>> = Arc::default();
@@ -129,40 +187,6 @@ where
     // It ends with the last line.
     let _ = writer.join();
     Ok(result?)
-}
-
-fn sampling(first: &str) -> Result<(String, Sampling)> {
-    let asked = serde_json::from_str(first).context("what was asked cannot be read")?;
-    let Ask::Sample {
-        schema,
-        node,
-        interval_s,
-        duration_s,
-        services,
-        root,
-    } = asked
-    else {
-        return Err(anyhow!("the first line must ask for samples"));
-    };
-    ensure!(
-        schema == SCHEMA,
-        "the other side expects {schema} and this is {SCHEMA}: update isukit on both"
-    );
-    let seconds = |seconds: f64| {
-        let duration = Duration::try_from_secs_f64(seconds);
-        duration
-            .ok()
-            .filter(|it| !it.is_zero())
-            .context("a time is out of range")
-    };
-    let services = services.iter().map(|service| service.parse());
-    let sampling = Sampling {
-        root,
-        interval: seconds(interval_s)?,
-        duration: duration_s.map(seconds).transpose()?,
-        services: services.collect::<Result<_, _>>()?,
-    };
-    Ok((node, sampling))
 }
 
 struct Asked<W> {
@@ -294,15 +318,14 @@ mod tests {
     }
 
     fn ask(duration_s: f64) -> String {
-        let ask = Ask::Sample {
-            schema: SCHEMA.to_owned(),
-            node: "s9".to_owned(),
-            interval_s: 0.05,
-            duration_s: Some(duration_s),
-            services: vec![format!("own=pid:{}", std::process::id())],
+        let service = format!("own=pid:{}", std::process::id());
+        let sampling = Sampling {
             root: "/".into(),
+            interval: Duration::from_millis(50),
+            duration: Some(Duration::from_secs_f64(duration_s)),
+            services: vec![service.parse().unwrap()],
         };
-        serde_json::to_string(&ask).unwrap() + "\n"
+        ask_for("s9", &sampling).unwrap() + "\n"
     }
 
     #[test]

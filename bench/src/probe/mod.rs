@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use isukit_analyze::host::check::Path;
 use isukit_analyze::host::{Line, ServiceSpec};
 
-pub use agent::serve;
+pub use agent::{WORDS as AGENT_WORDS, ask_for, sampling_asked, serve};
 pub use local::probe_here;
 pub use path::{PathProbe, probe as probe_path};
 pub use ssh::{RemoteOptions, probe_there};

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use isukit_analyze::host::check::Path;
-use isukit_analyze::host::{Clock, Line, Lost, SCHEMA};
+use isukit_analyze::host::{Clock, Line, Lost};
 
-use super::agent::{Answer, Ask, FOLDER_VARIABLE};
+use super::agent::{Answer, Ask, FOLDER_VARIABLE, ask_for};
 use super::path::PathProbe;
 use super::{Event, Sampling, Stop, unix_ms};
 
@@ -99,13 +99,18 @@ pub fn probe_there(
     });
     let words = there.end();
     result.map_err(|error| {
-        let error = match words.is_empty() || stop.is_pressed() {
-            true => error,
-            false => error.context(words),
-        };
-        lost(error)
+        lost(match error.is::<Ended>() && !words.is_empty() {
+            // ssh itself says best why it ended.
+            true => anyhow!(words),
+            false => error,
+        })
     })
 }
+
+/// Nothing more comes from the other side.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection ended before its time")]
+struct Ended;
 
 /// A connection to another host.
 struct There {
@@ -194,15 +199,7 @@ impl There {
                 found.chars().take(80).collect::<String>()
             ),
         }
-        let ask = Ask::Sample {
-            schema: SCHEMA.to_owned(),
-            node: host.to_owned(),
-            interval_s: sampling.interval.as_secs_f64(),
-            duration_s: sampling.duration.map(|duration| duration.as_secs_f64()),
-            services: sampling.services.iter().map(ToString::to_string).collect(),
-            root: sampling.root.clone(),
-        };
-        self.ask(&ask)
+        self.write((ask_for(host, sampling)? + "\n").as_bytes())
     }
 
     fn copy(&mut self, own: &mut std::fs::File, size: u64) -> Result<()> {
@@ -229,7 +226,7 @@ impl There {
 
     /// A line of the other side; an error when there is none any more.
     fn answer(&mut self) -> Result<String> {
-        self.line()?.ok_or_else(|| anyhow!("ssh ended"))
+        Ok(self.line()?.ok_or(Ended)?)
     }
 
     fn line(&mut self) -> Result<Option<String>> {
@@ -318,8 +315,10 @@ impl There {
                 return Ok(());
             }
         }
-        ensure!(stop.is_pressed(), "the connection ended before its time");
-        Ok(())
+        match stop.is_pressed() {
+            true => Ok(()),
+            false => Err(Ended.into()),
+        }
     }
 
     /// Ends ssh, and says what it had to say.

@@ -78,10 +78,6 @@ pub(in crate::cli) struct ProbeArgs {
     /// Write to this file instead of stdout
     #[arg(help_heading = "Output", short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
-
-    /// The side that runs on another host
-    #[arg(long, hide = true, exclusive = true)]
-    pub(super) agent: bool,
 }
 
 /// Ways to write what was seen.
@@ -105,6 +101,12 @@ impl ProbeArgs {
             duration: self.duration.or(self.check.then_some(CHECK_DURATION)),
             services: self.services.clone(),
         }
+    }
+
+    /// Whether lines of this host are all that is asked for, to stdout.
+    pub(super) fn is_plain(&self) -> bool {
+        let other = self.check || self.output.is_some() || self.format == Some(ProbeFormat::Text);
+        self.hosts.is_empty() && !other
     }
 
     pub(super) fn remote(&self) -> RemoteOptions {

@@ -31,9 +31,8 @@ const HOSTS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Do what was asked.
 pub(super) fn main(args: &ProbeArgs) -> Result<u8> {
-    if args.agent {
-        probe::serve(io::stdin(), io::stdout())?;
-        return Ok(DONE);
+    if args.is_plain() && !io::stdout().is_terminal() {
+        begin_anew(args);
     }
     let mut names = args.hosts.clone();
     names.sort();
@@ -73,6 +72,50 @@ pub(super) fn main(args: &ProbeArgs) -> Result<u8> {
         0 => DONE,
         _ => FAILED,
     })
+}
+
+/// What this host is to be sampled for, in the environment of an agent that nobody talks to.
+const SAMPLING_VARIABLE: &str = "ISUKIT_PROBE_SAMPLING";
+
+/// Starts this program again in its own place, without what reading the arguments has left in memory.
+/// Comes back only where that cannot be done.
+fn begin_anew(args: &ProbeArgs) {
+    use std::os::unix::process::CommandExt;
+    if let Ok(ask) = probe::ask_for("", &args.sampling()) {
+        let _ = std::process::Command::new("/proc/self/exe")
+            .arg0("isukit")
+            .args(probe::AGENT_WORDS)
+            .env(SAMPLING_VARIABLE, ask)
+            .exec();
+    }
+}
+
+/// Samples a host with nobody to look at a screen: this one, or for whoever talks through stdin.
+pub(super) fn agent() -> Result<u8> {
+    let Ok(ask) = std::env::var(SAMPLING_VARIABLE) else {
+        probe::serve(io::stdin(), io::stdout())?;
+        return Ok(DONE);
+    };
+    let (_, sampling) = probe::sampling_asked(&ask)?;
+    let stop = Stop::default();
+    let pressed = stop.clone();
+    on_signals(move || pressed.press())?;
+    let (events, received) = mpsc::channel();
+    let ended = stop.clone();
+    let sampler = thread::Builder::new()
+        .name("probe".to_owned())
+        .spawn(move || probe::probe_here(None, &sampling, &ended, &events))
+        .context("cannot start a thread")?;
+    let mut out = Out::Json(Box::new(io::stdout()));
+    for event in received {
+        if let Event::Line(line) = event {
+            out.line(&line)?;
+        }
+    }
+    sampler
+        .join()
+        .map_err(|_| anyhow!("probing broke down"))??;
+    Ok(DONE)
 }
 
 /// A node: how other questions reach it, until they are asked.

@@ -95,7 +95,11 @@ impl Screen {
             Some(_) => {}
             None => text.push_str(&self.view.table(Figures::Whole, TableStyle::Text)),
         }
-        let mut notes = self.view.notes();
+        let mut notes = match findings {
+            // What is lost is a finding, and what is not there raises none.
+            Some(_) => Vec::new(),
+            None => self.view.notes(),
+        };
         notes.append(&mut self.notices);
         if !notes.is_empty() {
             text.push('\n');
