@@ -13,6 +13,7 @@ mod hash;
 pub mod host;
 pub mod http1;
 pub mod latency;
+pub mod placement;
 pub mod report;
 pub mod sample;
 pub mod slow;

@@ -10,6 +10,7 @@ mod diff;
 mod digest;
 mod encode;
 mod output;
+mod place;
 mod probe;
 mod progress;
 mod run;
@@ -60,6 +61,8 @@ enum Command {
     Encode(encode::EncodeArgs),
     /// Show what each host and its services use, here or over ssh, and what is wrong with them
     Probe(Box<probe::ProbeArgs>),
+    /// Say which service should live on which node, and what that gives
+    Place(Box<place::PlaceArgs>),
     /// Say what got better or worse between two logs or saved digests
     Diff(Box<diff::DiffArgs>),
 }
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Decode(args) => decode::main(&args),
         Command::Encode(args) => encode::main(&args),
         Command::Probe(args) => probe::main(&args),
+        Command::Place(args) => place::main(&args),
         Command::Diff(args) => diff::main(&args),
     };
     ended(result)

@@ -1,0 +1,329 @@
+//! What to do, ready to paste: the placement in the words of nginx, Envoy, systemd, MySQL, Kubernetes.
+//!
+//! Names come from a plan, which allows none that could break out of these files.
+
+use std::fmt::Write;
+
+use super::model::Prediction;
+use super::plan::Plan;
+
+/// Requests are set to the 90th percentile of what was used and this much more.
+const ABOVE_P90: f64 = 1.15;
+
+/// A memory limit is so much more than the request: equal ones leave no room for a burst.
+const LIMIT_ABOVE_REQUEST: f64 = 1.5;
+
+/// The port where a plan names none.
+const PORT: u16 = 80;
+
+/// A file, or a part of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipe {
+    /// What it is, and where it goes.
+    pub title: String,
+    /// The language, for a Markdown block.
+    pub language: &'static str,
+    /// The text.
+    pub text: String,
+}
+
+/// All recipes of a placement.
+pub fn recipes(plan: &Plan, found: &Prediction) -> Vec<Recipe> {
+    let mut all = vec![nginx(plan, found), envoy(plan, found), systemd(plan, found)];
+    all.extend(mysql(plan, found));
+    all.push(kubernetes(plan, found));
+    all.retain(|recipe| !recipe.text.is_empty());
+    all
+}
+
+/// Services that others call, or that are on several nodes: their callers have to know where.
+fn called(plan: &Plan, found: &Prediction) -> Vec<usize> {
+    let is_called = |at: &usize| {
+        plan.calls
+            .iter()
+            .any(|call| call.to == *at && call.from.is_some())
+            || found.placement.services[*at].len() > 1
+    };
+    (0..plan.services.len()).filter(is_called).collect()
+}
+
+/// A weight as a whole number from 1 on.
+fn weight(weight: f64) -> u32 {
+    (weight * 100.0).round().max(1.0) as u32
+}
+
+fn address(plan: &Plan, node: usize) -> &str {
+    let it = &plan.nodes[node];
+    it.address.as_deref().unwrap_or(&it.name)
+}
+
+fn nginx(plan: &Plan, found: &Prediction) -> Recipe {
+    let mut text = String::new();
+    for at in called(plan, found) {
+        let service = &plan.services[at];
+        let homes = &found.placement.services[at];
+        if service.port.is_none() {
+            let _ = writeln!(text, "# set the port of {}", service.name);
+        }
+        let _ = writeln!(text, "upstream {} {{", service.name);
+        for (node, share) in homes {
+            let _ = write!(
+                text,
+                "    server {}:{}",
+                address(plan, *node),
+                service.port.unwrap_or(PORT)
+            );
+            if homes.len() > 1 {
+                let _ = write!(text, " weight={}", weight(*share));
+            }
+            text.push_str(";\n");
+        }
+        // Without it each request takes a new connection, and a local port for a minute.
+        text.push_str("    keepalive 64;\n}\n");
+    }
+    Recipe {
+        title:
+            "nginx, in http { }; with `proxy_http_version 1.1; proxy_set_header Connection \"\";`"
+                .to_owned(),
+        language: "nginx",
+        text,
+    }
+}
+
+fn envoy(plan: &Plan, found: &Prediction) -> Recipe {
+    let mut text = String::new();
+    for at in called(plan, found) {
+        let service = &plan.services[at];
+        let _ = write!(
+            text,
+            "- name: {0}\n  type: STRICT_DNS\n  lb_policy: ROUND_ROBIN\n  load_assignment:\n    \
+             cluster_name: {0}\n    endpoints:\n    - lb_endpoints:\n",
+            quoted(&service.name)
+        );
+        for (node, share) in &found.placement.services[at] {
+            let _ = write!(
+                text,
+                "      - load_balancing_weight: {}\n        endpoint:\n          address:\n            \
+                 socket_address: {{ address: {}, port_value: {} }}\n",
+                weight(*share),
+                quoted(address(plan, *node)),
+                service.port.unwrap_or(PORT)
+            );
+        }
+    }
+    Recipe {
+        title: "Envoy, in static_resources.clusters; start it with --concurrency of its cores"
+            .to_owned(),
+        language: "yaml",
+        text,
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{name}\"")
+}
+
+fn systemd(plan: &Plan, found: &Prediction) -> Recipe {
+    let mut text = String::new();
+    for (node, it) in plan.nodes.iter().enumerate() {
+        for (at, service) in plan.services.iter().enumerate() {
+            if !found.placement.services[at]
+                .iter()
+                .any(|(home, _)| *home == node)
+            {
+                continue;
+            }
+            let needs = service.memory_mb + found.pool_mb[at];
+            let _ = writeln!(
+                text,
+                "# {}: /etc/systemd/system/{}.service.d/place.conf\n[Service]\nLimitNOFILE=65536",
+                it.name, service.name
+            );
+            if needs > 0.0 {
+                // What is left on the node is shared by all; a service that grows is stopped before
+                // it takes the others with it.
+                let spare = (it.memory_mb - found.memory_mb[node]).max(0.0);
+                let most = needs + (spare * needs / found.memory_mb[node].max(1.0)).min(needs);
+                let _ = writeln!(text, "MemoryMax={most:.0}M");
+            }
+            text.push('\n');
+        }
+        let absent: Vec<&str> = plan
+            .services
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| {
+                !found.placement.services[*at]
+                    .iter()
+                    .any(|(home, _)| *home == node)
+            })
+            .map(|(_, service)| service.name.as_str())
+            .collect();
+        if !absent.is_empty() {
+            let _ = writeln!(
+                text,
+                "# {}: systemctl disable --now {}\n",
+                it.name,
+                absent.join(" ")
+            );
+        }
+    }
+    Recipe {
+        title: "systemd, on each node; then `systemctl daemon-reload` and restart".to_owned(),
+        language: "ini",
+        text,
+    }
+}
+
+fn mysql(plan: &Plan, found: &Prediction) -> Option<Recipe> {
+    let mut text = String::new();
+    for (at, service) in plan.services.iter().enumerate() {
+        if service.pool.is_some() {
+            let node = found.placement.services[at]
+                .first()
+                .map_or("", |(node, _)| address(plan, *node));
+            let _ = writeln!(
+                text,
+                "# {} on {node}\n[mysqld]\ninnodb_buffer_pool_size = {:.0}M",
+                service.name,
+                found.pool_mb[at].floor().max(1.0)
+            );
+        }
+    }
+    (!text.is_empty()).then(|| Recipe {
+        title: "MySQL or MariaDB, in /etc/mysql/conf.d/place.cnf".to_owned(),
+        language: "ini",
+        text,
+    })
+}
+
+/// What a copy of a service asks of its node.
+fn request(plan: &Plan, found: &Prediction, at: usize) -> (f64, f64) {
+    let service = &plan.services[at];
+    let homes = &found.placement.services[at];
+    let copies = homes.len().max(1) as f64;
+    let rps = if found.rps.is_finite() {
+        found.rps
+    } else {
+        0.0
+    };
+    let used = service
+        .p90_cores
+        .unwrap_or(service.demand_ms * rps / 1000.0);
+    let millicores = (used * ABOVE_P90 / copies * 1000.0).ceil().max(1.0);
+    let mebibytes = ((service.memory_mb + found.pool_mb[at]) * ABOVE_P90)
+        .ceil()
+        .max(1.0);
+    (millicores, mebibytes)
+}
+
+fn kubernetes(plan: &Plan, found: &Prediction) -> Recipe {
+    let requests: Vec<(f64, f64)> = (0..plan.services.len())
+        .map(|at| request(plan, found, at))
+        .collect();
+    let mut text = String::new();
+    for (at, service) in plan.services.iter().enumerate() {
+        let homes = &found.placement.services[at];
+        let (cpu, memory) = requests[at];
+        let name = dns_label(&service.name);
+        let surge = homes
+            .iter()
+            .any(|(node, _)| has_room(plan, found, &requests, at, *node));
+        if at > 0 {
+            text.push_str("---\n");
+        }
+        if homes.len() == 1 {
+            let _ = writeln!(
+                text,
+                "# {name}: one replica: draining its node is downtime, whatever a PodDisruptionBudget says"
+            );
+        }
+        if !surge {
+            let _ = writeln!(
+                text,
+                "# {name}: no node has room for one copy more ({cpu:.0}m, {memory:.0}Mi): with maxSurge 1 a rolling \
+                 update would never finish, so one copy goes before the next comes"
+            );
+        }
+        let _ = write!(
+            text,
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\nspec:\n  replicas: {}\n  strategy:\n    \
+             type: RollingUpdate\n    rollingUpdate:\n      maxSurge: {}\n      maxUnavailable: {}\n  selector:\n    \
+             matchLabels: {{ app: {name} }}\n  template:\n    metadata:\n      labels: {{ app: {name} }}\n    spec:\n      \
+             affinity:\n        nodeAffinity:\n          requiredDuringSchedulingIgnoredDuringExecution:\n            \
+             nodeSelectorTerms:\n            - matchExpressions:\n              - key: kubernetes.io/hostname\n                \
+             operator: In\n                values: [{}]\n",
+            homes.len(),
+            u8::from(surge),
+            u8::from(!surge),
+            homes
+                .iter()
+                .map(|(node, _)| quoted(&plan.nodes[*node].name))
+                .collect::<Vec<_>>()
+                .join(", ")
+        );
+        if homes.len() > 1 {
+            let _ = write!(
+                text,
+                "        podAntiAffinity:\n          requiredDuringSchedulingIgnoredDuringExecution:\n          - \
+                 topologyKey: kubernetes.io/hostname\n            labelSelector:\n              matchLabels: {{ app: \
+                 {name} }}\n"
+            );
+        }
+        let _ = write!(
+            text,
+            "      containers:\n      - name: {name}\n        image: {name}  # yours\n        resources:\n          \
+             requests: {{ cpu: {cpu:.0}m, memory: {memory:.0}Mi }}\n          limits: {{ memory: {:.0}Mi }}\n",
+            (memory * LIMIT_ABOVE_REQUEST).ceil()
+        );
+    }
+    Recipe {
+        title: "Kubernetes: requests from p90 + 15%; no CPU limit, so that a burst may use what is idle".to_owned(),
+        language: "yaml",
+        text,
+    }
+}
+
+/// Whether a node has room for one copy more, beside what all that is on it asks for. A service with
+/// several copies keeps them apart, so that its own nodes have none.
+fn has_room(
+    plan: &Plan,
+    found: &Prediction,
+    requests: &[(f64, f64)],
+    at: usize,
+    node: usize,
+) -> bool {
+    if found.placement.services[at].len() > 1 {
+        return false;
+    }
+    let here = (0..plan.services.len()).filter(|other| {
+        found.placement.services[*other]
+            .iter()
+            .any(|(home, _)| *home == node)
+    });
+    let (cpu, memory) = here.fold((0.0, 0.0), |sum, other| {
+        (sum.0 + requests[other].0, sum.1 + requests[other].1)
+    });
+    let it = &plan.nodes[node];
+    cpu + requests[at].0 <= it.cores * 1000.0 && memory + requests[at].1 <= it.memory_mb
+}
+
+/// A name as Kubernetes takes it (RFC 1123).
+fn dns_label(name: &str) -> String {
+    let lower = name.to_ascii_lowercase();
+    let label: String = lower
+        .chars()
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() {
+                letter
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    let label = label.trim_matches('-');
+    match label.is_empty() {
+        true => "service".to_owned(),
+        false => label.chars().take(63).collect(),
+    }
+}

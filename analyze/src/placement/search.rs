@@ -1,0 +1,531 @@
+//! The best placements: branch and bound, exact for the highest throughput.
+//!
+//! Services that live on one node are placed first, the dearest first. A branch is given up when
+//! what is left of the nodes at the throughput that is to be beaten cannot hold what still has to be
+//! placed: by CPU, where rests too small for anything do not count, and by memory. Services that
+//! may be split come last; until they are placed they count as if they could be anywhere.
+
+use super::flow;
+use super::limits::{ALL_PLACEMENTS, KEPT, SEARCH_STEPS, TIE_STEPS};
+use super::model::{Prediction, SAME, bits, group_of, pools, predict, predict_best, splits};
+use super::plan::{Placement, Plan};
+
+/// The best placements of a plan.
+#[derive(Debug, Clone, Default)]
+pub struct Ranking {
+    /// The best first. Empty when there is none that is possible.
+    pub placements: Vec<Prediction>,
+    /// Whether nothing can be better than the first: the search was not cut short.
+    pub is_proven: bool,
+}
+
+/// Finds the best placements, at most `count` of them.
+pub fn rank(plan: &Plan, count: usize) -> Ranking {
+    let mut search = Search::new(plan);
+    let count = count.min(super::limits::MOST_RANKED);
+    let mut is_proven = true;
+    if search.placements() <= ALL_PLACEMENTS {
+        search.collect(0.0, u64::MAX);
+    } else {
+        let highest = search.highest();
+        is_proven = !search.is_cut_short;
+        for share in [1.0, 0.7, 0.0] {
+            if search.found.len() < count || share == 1.0 {
+                search.collect(highest * share, TIE_STEPS);
+            }
+        }
+        // The one that was found first is in any case among them.
+        search.keep_best();
+    }
+    let mut placements = search.ranked();
+    placements.truncate(count);
+    Ranking {
+        placements,
+        is_proven,
+    }
+}
+
+/// Compares what two placements are worth: throughput, the room on the second busiest node, calls
+/// over the network, processes, how evenly memory is used.
+pub fn compare(plan: &Plan, a: &Prediction, b: &Prediction) -> std::cmp::Ordering {
+    let rank = |it: &Prediction| {
+        let replicas: usize = it.placement.services.iter().map(Vec::len).sum();
+        // Memory is spread best when the squares of its shares are least.
+        let nodes = it.memory_mb.iter().zip(&plan.nodes);
+        let shares = nodes.map(|(used, node)| used / node.memory_mb);
+        let spread: f64 = shares.map(|share| share * share).sum();
+        [
+            -it.rps,
+            it.second_busiest(),
+            it.hops,
+            replicas as f64,
+            spread,
+        ]
+    };
+    compare_ranks(&rank(a), &rank(b))
+}
+
+/// Compares figure by figure; what differs by rounding only is the same.
+fn compare_ranks(a: &[f64], b: &[f64]) -> std::cmp::Ordering {
+    for (a, b) in a.iter().zip(b) {
+        // Levelled weights are known to a ten-thousandth.
+        let same = 1e-4 * a.abs().max(b.abs());
+        if (a - b).abs() > same {
+            return a.total_cmp(b);
+        }
+    }
+    std::cmp::Ordering::Equal
+}
+
+/// Services that have to be placed alike.
+#[derive(Debug)]
+struct Item {
+    services: Vec<usize>,
+    /// CPU milliseconds a request, with buffer pools at their largest.
+    demand: f64,
+    /// Memory in MiB, with buffer pools at their smallest.
+    memory: f64,
+    /// The sets of nodes that it may have.
+    sets: Vec<u32>,
+    /// The CPU that it can use on one node, in milliseconds a second.
+    most: f64,
+    /// Items that must not be on the same nodes.
+    apart: Vec<usize>,
+    is_single: bool,
+}
+
+struct Search<'a> {
+    plan: &'a Plan,
+    items: Vec<Item>,
+    /// How many of them, from the first on, live on one node.
+    singles: usize,
+    capacities: Vec<f64>,
+    /// Nodes that differ in nothing but their name have the same class.
+    classes: Vec<usize>,
+    /// Of the items from a place on: their demand, the least among those on one node, their memory.
+    rest: Vec<Rest>,
+    load: Vec<f64>,
+    memory: Vec<f64>,
+    /// How many items are on a node.
+    placed: Vec<u32>,
+    chosen: Vec<u32>,
+    /// The throughput that has to be reached.
+    floor: f64,
+    collects: bool,
+    steps: u64,
+    most_steps: u64,
+    is_cut_short: bool,
+    found: Vec<Leaf>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Rest {
+    demand: f64,
+    least: f64,
+    memory: f64,
+    splits: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Leaf {
+    rank: [f64; 4],
+    sets: Vec<u32>,
+}
+
+impl<'a> Search<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        let mut items: Vec<Item> = Vec::new();
+        for at in 0..plan.services.len() {
+            let group = group_of(plan, at);
+            if group.first() == Some(&at) {
+                items.push(item(plan, group));
+            }
+        }
+        let cost = |item: &Item| (item.is_single, item.demand, item.memory);
+        items.sort_by(|a, b| {
+            let (a, b) = (cost(a), cost(b));
+            b.0.cmp(&a.0)
+                .then(b.1.total_cmp(&a.1))
+                .then(b.2.total_cmp(&a.2))
+        });
+        let apart: Vec<Vec<usize>> = items.iter().map(|it| apart(plan, &items, it)).collect();
+        for (item, apart) in items.iter_mut().zip(apart) {
+            item.apart = apart;
+        }
+        let singles = items.iter().filter(|item| item.is_single).count();
+        let mut rest = vec![
+            Rest {
+                least: f64::INFINITY,
+                ..Rest::default()
+            };
+            items.len() + 1
+        ];
+        for at in (0..items.len()).rev() {
+            let (item, after) = (&items[at], rest[at + 1]);
+            rest[at] = Rest {
+                demand: after.demand + item.demand,
+                least: if item.is_single {
+                    after.least.min(item.demand)
+                } else {
+                    after.least
+                },
+                memory: after.memory + item.memory,
+                splits: after.splits || !item.is_single,
+            };
+        }
+        let nodes = plan.nodes.len();
+        Self {
+            capacities: (0..nodes).map(|node| plan.capacity(node)).collect(),
+            classes: classes(plan, &items),
+            load: vec![0.0; nodes],
+            memory: plan.nodes.iter().map(|node| node.memory_mb).collect(),
+            placed: vec![0; nodes],
+            chosen: vec![0; items.len()],
+            singles,
+            rest,
+            items,
+            plan,
+            floor: 0.0,
+            collects: false,
+            steps: 0,
+            most_steps: 0,
+            is_cut_short: false,
+            found: Vec::new(),
+        }
+    }
+
+    /// How many placements there are, rules aside.
+    fn placements(&self) -> f64 {
+        self.items
+            .iter()
+            .map(|item| item.sets.len() as f64)
+            .product()
+    }
+
+    /// The highest throughput.
+    fn highest(&mut self) -> f64 {
+        (self.collects, self.floor, self.steps, self.most_steps) = (false, 0.0, 0, SEARCH_STEPS);
+        self.place(0);
+        self.is_cut_short = self.steps >= self.most_steps;
+        self.floor
+    }
+
+    /// Gathers placements that reach a throughput.
+    fn collect(&mut self, floor: f64, most_steps: u64) {
+        let floor = floor * (1.0 - SAME * 10.0);
+        (self.collects, self.floor, self.steps, self.most_steps) = (true, floor, 0, most_steps);
+        self.place(0);
+        self.keep_best();
+    }
+
+    fn place(&mut self, at: usize) {
+        self.steps += 1;
+        if self.steps >= self.most_steps {
+            return;
+        }
+        if at == self.items.len() {
+            self.leaf();
+        } else if at < self.singles {
+            self.place_single(at);
+        } else {
+            self.place_split(at);
+        }
+    }
+
+    /// What has to be reached: more than the best so far, or the floor.
+    fn target(&self) -> f64 {
+        match self.collects {
+            true => self.floor,
+            false => self.floor * (1.0 + SAME),
+        }
+    }
+
+    fn place_single(&mut self, at: usize) {
+        let (demand, memory) = (self.items[at].demand, self.items[at].memory);
+        let mut nodes: Vec<usize> = Vec::with_capacity(self.items[at].sets.len());
+        let mut empty_classes = 0u32;
+        for set in &self.items[at].sets {
+            let node = set.trailing_zeros() as usize;
+            // Empty nodes that differ in nothing are one choice.
+            if self.placed[node] == 0 {
+                if empty_classes & (1 << self.classes[node]) != 0 {
+                    continue;
+                }
+                empty_classes |= 1 << self.classes[node];
+            }
+            nodes.push(node);
+        }
+        let busy = |node: usize| (self.load[node] + demand) / self.capacities[node].max(1e-300);
+        nodes.sort_by(|a, b| busy(*a).total_cmp(&busy(*b)));
+        for node in nodes {
+            // The floor rises when something better is found.
+            let target = self.target();
+            let load = self.load[node] + demand;
+            if self.capacities[node] < load * target
+                || self.items[at].most < demand * target
+                || self.memory[node] < memory - 1e-6
+                || self.is_beside_a_stranger(at, 1 << node)
+            {
+                continue;
+            }
+            let before = self.load[node];
+            self.load[node] = load;
+            self.memory[node] -= memory;
+            self.placed[node] += 1;
+            self.chosen[at] = 1 << node;
+            if self.rest_fits(at + 1, target) {
+                self.place(at + 1);
+            }
+            self.load[node] = before;
+            self.memory[node] += memory;
+            self.placed[node] -= 1;
+            self.chosen[at] = 0;
+        }
+    }
+
+    /// Whether what is not placed yet could still fit for a throughput.
+    fn rest_fits(&self, from: usize, target: f64) -> bool {
+        let rest = self.rest[from];
+        let spare: f64 = self.memory.iter().filter(|memory| **memory > 0.0).sum();
+        if spare < rest.memory - 1e-6 {
+            return false;
+        }
+        if target <= 0.0 {
+            return true;
+        }
+        let mut room = 0.0;
+        for (capacity, load) in self.capacities.iter().zip(&self.load) {
+            let left = capacity / target - load;
+            // What fits nothing is no room, unless something can be poured into it.
+            if left > 0.0 && (rest.splits || left >= rest.least * (1.0 - SAME)) {
+                room += left;
+            }
+        }
+        room >= rest.demand * (1.0 - SAME)
+    }
+
+    fn is_beside_a_stranger(&self, at: usize, set: u32) -> bool {
+        let mut apart = self.items[at].apart.iter();
+        apart.any(|other| self.chosen[*other] & set != 0)
+    }
+
+    fn place_split(&mut self, at: usize) {
+        let memory = self.items[at].memory;
+        for choice in 0..self.items[at].sets.len() {
+            let set = self.items[at].sets[choice];
+            let no_memory = bits(set).any(|node| self.memory[node] < memory - 1e-6);
+            if no_memory || self.is_beside_a_stranger(at, set) {
+                continue;
+            }
+            self.chosen[at] = set;
+            bits(set).for_each(|node| self.memory[node] -= memory);
+            bits(set).for_each(|node| self.placed[node] += 1);
+            let target = self.target();
+            if target <= 0.0 || self.could_reach(at + 1, target) {
+                self.place(at + 1);
+            }
+            bits(set).for_each(|node| self.placed[node] -= 1);
+            bits(set).for_each(|node| self.memory[node] += memory);
+            self.chosen[at] = 0;
+        }
+    }
+
+    /// Whether a throughput is possible if those from `from` on could be split over all their nodes.
+    fn could_reach(&self, from: usize, target: f64) -> bool {
+        let split = |(at, item): (usize, &Item)| flow::Split {
+            demand: item.demand,
+            nodes: match at < from {
+                true => self.chosen[at],
+                false => item.sets.iter().fold(0, |all, set| all | set),
+            },
+            most: item.most,
+        };
+        let splits: Vec<flow::Split> = self.items.iter().enumerate().map(split).collect();
+        flow::largest(&splits, &self.capacities).throughput >= target
+    }
+
+    fn leaf(&mut self) {
+        // One placement costs as much as some steps.
+        self.steps += 8;
+        let sets = self.sets();
+        let rank = self.worth(&sets);
+        if -rank[0] < self.target() {
+            return;
+        }
+        if !self.collects {
+            self.floor = -rank[0];
+            self.found.clear();
+        }
+        self.found.push(Leaf { rank, sets });
+        if self.found.len() > KEPT * 8 {
+            self.keep_best();
+        }
+    }
+
+    /// The sets of nodes by service.
+    fn sets(&self) -> Vec<u32> {
+        let mut sets = vec![0; self.plan.services.len()];
+        for (item, set) in self.items.iter().zip(&self.chosen) {
+            item.services
+                .iter()
+                .for_each(|service| sets[*service] = *set);
+        }
+        sets
+    }
+
+    /// What a placement is worth, roughly where it is split: throughput first.
+    fn worth(&self, sets: &[u32]) -> [f64; 4] {
+        let replicas: u32 = sets.iter().map(|set| set.count_ones()).sum();
+        let even = Placement {
+            services: sets
+                .iter()
+                .map(|set| {
+                    let weight = 1.0 / f64::from(set.count_ones().max(1));
+                    bits(*set).map(|node| (node, weight)).collect()
+                })
+                .collect(),
+        };
+        if replicas as usize == sets.len() {
+            let found = predict(self.plan, &even);
+            return [
+                -found.rps,
+                found.second_busiest(),
+                found.hops,
+                f64::from(replicas),
+            ];
+        }
+        let (_, demands) = pools(self.plan, &even);
+        let flow = flow::largest(&splits(self.plan, sets, &demands), &self.capacities);
+        let nodes = self.capacities.len();
+        let busy = |node: usize| {
+            let used: f64 = (0..sets.len()).map(|at| flow.used[at * nodes + node]).sum();
+            used / self.capacities[node].max(1e-300)
+        };
+        let mut busy: Vec<f64> = (0..nodes).map(busy).collect();
+        busy.sort_by(|a, b| b.total_cmp(a));
+        let second = busy.get(1).copied().unwrap_or(0.0);
+        [-flow.throughput, second, 0.0, f64::from(replicas)]
+    }
+
+    fn keep_best(&mut self) {
+        self.found.sort_by(|a, b| compare_ranks(&a.rank, &b.rank));
+        self.found.dedup_by(|a, b| a.sets == b.sets);
+        self.found.truncate(KEPT);
+    }
+
+    fn ranked(&self) -> Vec<Prediction> {
+        let found = self
+            .found
+            .iter()
+            .map(|leaf| predict_best(self.plan, &leaf.sets));
+        let mut placements: Vec<Prediction> = found.filter(Prediction::is_feasible).collect();
+        placements.sort_by(|a, b| compare(self.plan, a, b));
+        placements
+    }
+}
+
+fn item(plan: &Plan, services: Vec<usize>) -> Item {
+    let all = (0..plan.nodes.len()).fold(0u32, |set, node| set | 1 << node);
+    let of = |at: &usize| &plan.services[*at];
+    let allowed =
+        services
+            .iter()
+            .map(of)
+            .fold(all, |allowed, service| match service.pinned_to.is_empty() {
+                true => allowed,
+                false => {
+                    allowed
+                        & service
+                            .pinned_to
+                            .iter()
+                            .fold(0, |set, node| set | 1 << node)
+                }
+            });
+    let most = services
+        .iter()
+        .map(|at| of(at).max_replicas)
+        .min()
+        .unwrap_or(1);
+    let least = if plan.survive_node_failure { 2 } else { 1 };
+    let demand_of = |at: &usize| {
+        let service = of(at);
+        service
+            .pool
+            .as_ref()
+            .map_or(service.demand_ms, |pool| pool.demand_ms(pool.max_mb))
+    };
+    let demand: f64 = services.iter().map(demand_of).sum();
+    let threads = services.iter().map(|at| match demand_of(at) > 0.0 {
+        true => of(at).threads_max * 1000.0 * demand / demand_of(at),
+        false => f64::INFINITY,
+    });
+    let memory = services.iter().map(|at| {
+        let service = of(at);
+        service.memory_mb + service.pool.as_ref().map_or(0.0, |pool| pool.min_mb)
+    });
+    let sets = subsets(allowed, least, most);
+    Item {
+        is_single: most == 1 && least == 1,
+        demand,
+        memory: memory.sum(),
+        most: threads.fold(f64::INFINITY, f64::min),
+        sets,
+        apart: Vec::new(),
+        services,
+    }
+}
+
+/// The subsets of a set with `least` to `most` members.
+fn subsets(set: u32, least: usize, most: usize) -> Vec<u32> {
+    let mut subsets = vec![0u32];
+    for bit in bits(set) {
+        let with: Vec<u32> = subsets
+            .iter()
+            .filter(|subset| (subset.count_ones() as usize) < most)
+            .map(|subset| subset | 1 << bit)
+            .collect();
+        subsets.extend(with);
+    }
+    subsets.retain(|subset| (subset.count_ones() as usize) >= least);
+    // Many places first: they allow the most.
+    subsets.sort_by_key(|subset| (std::cmp::Reverse(subset.count_ones()), *subset));
+    subsets
+}
+
+fn apart(plan: &Plan, items: &[Item], item: &Item) -> Vec<usize> {
+    let against = |other: &Item| {
+        item.services.iter().any(|at| {
+            let apart = &plan.services[*at].apart_from;
+            let also = other.services.iter();
+            also.clone()
+                .any(|it| apart.contains(it) || plan.services[*it].apart_from.contains(at))
+        })
+    };
+    let others = items.iter().enumerate();
+    others
+        .filter(|(_, other)| against(other))
+        .map(|(at, _)| at)
+        .collect()
+}
+
+/// Numbers for nodes that are alike: in what they have, and in what may be on them.
+fn classes(plan: &Plan, items: &[Item]) -> Vec<usize> {
+    let kind = |node: usize| {
+        let it = &plan.nodes[node];
+        let allowed: Vec<bool> = items
+            .iter()
+            .map(|item| item.sets.iter().any(|set| set & (1 << node) != 0))
+            .collect();
+        let figures = [it.cores, it.memory_mb, it.background_cores].map(f64::to_bits);
+        (figures, allowed)
+    };
+    let kinds: Vec<_> = (0..plan.nodes.len()).map(kind).collect();
+    let first = |of: &([u64; 3], Vec<bool>)| kinds.iter().position(|kind| kind == of);
+    kinds.iter().map(|kind| first(kind).unwrap_or(0)).collect()
+}
+
+/// The highest throughput by branch and bound, however small the plan is.
+#[cfg(test)]
+pub(super) fn highest_of(plan: &Plan) -> f64 {
+    Search::new(plan).highest()
+}
