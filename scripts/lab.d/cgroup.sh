@@ -35,6 +35,7 @@ make_cgroups() {
   prefer_lab
   make_group setup
   make_group client
+  make_group speed
   for node in "${nodes[@]}"; do
     make_group "$node"
     [ "$cgroup_version" = 1 ] || printf '+cpu +memory\n' >"${cgroup_trees[0]}/$lab_group/$node/cgroup.subtree_control"
@@ -69,10 +70,10 @@ limit_memory() {
   fi
 }
 
-# A short period keeps the waits of a throttled host short; much shorter ones are below the
-# scheduler's own 4 to 5 ms steps.
+# A short period keeps the waits of a throttled host short, but each begins with cold caches, and much
+# shorter ones are below the scheduler's own steps of 4 to 5 ms.
 limit_cpu() {
-  local node=$1 period=$((${LAB_PERIOD_MS:-50} * 1000)) quota
+  local node=$1 period=$((${LAB_PERIOD_MS:-100} * 1000)) quota
   quota=$(awk -v c="${node_cores[$node]}" -v p="$period" 'BEGIN { printf "%.0f", c * p }')
   if [ "$cgroup_version" = 2 ]; then
     printf '%s %s\n' "$quota" "$period" >"${cgroup_trees[0]}/$lab_group/$node/cpu.max"

@@ -35,6 +35,9 @@ END {
   count = split("nginx web api db", names, " ")
   for (i = 1; i <= count; i++)
     if (requests) printf "service %s %.5f\n", names[i], used[names[i]] / 1e3 / requests
+  if (requests) printf "client %.5f\n", (last["client"] - first["client"]) / 1e3 / requests
+  spent = last["speed"] - first["speed"]
+  if (spent) printf "speed %.3f\n", (last["pieces"] - first["pieces"]) / spent * 1e6
   for (i = 1; i <= nodes; i++)
     printf "node %s %.4f\n", node[i], (last[node[i]] - first[node[i]]) / 1e6 / seconds / cores[node[i]]
 }

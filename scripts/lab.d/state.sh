@@ -68,7 +68,8 @@ lab_up() {
   make_cgroups
   make_network
   start_services
-  # Not before: making the tables would take minutes within a quota.
+  populate
+  # Not before: to make tables and teams would take minutes within a quota.
   for node in "${nodes[@]}"; do limit_cpu "$node"; done
   remember ready
   trap - EXIT
