@@ -29,7 +29,8 @@ make_cgroups() {
   done
   if [ "$cgroup_version" = 2 ]; then
     # Children have the controllers that their parent hands down.
-    printf '+cpu +memory\n' >"${cgroup_trees[0]}/cgroup.subtree_control"
+    printf '+cpu +memory\n' 2>/dev/null >"${cgroup_trees[0]}/cgroup.subtree_control" ||
+      skip "the controllers cpu and memory cannot be handed down in ${cgroup_trees[0]}"
     printf '+cpu +memory\n' >"${cgroup_trees[0]}/$lab_group/cgroup.subtree_control"
   fi
   prefer_lab

@@ -54,6 +54,7 @@ load() {
     --threads 1 --seed "$RANDOM" --timeout 30s --events "$out/events" --format json \
     --output "$out/run.json" >"$out/run.log" 2>&1 &
   loader=$!
+  trap 'kill -KILL "$loader" 2>/dev/null; end_helpers; exit 130' INT TERM HUP
   while kill -0 "$loader" 2>/dev/null; do
     sample_cpu >>"$out/cpu"
     sleep 0.25
@@ -77,7 +78,7 @@ keep_awake() {
       trap - EXIT
       renice -n 19 -p "$BASHPID"
       chrt --idle --pid 0 "$BASHPID"
-      while kill -0 $$; do for ((cpu = 0; cpu < 100000; cpu++)); do :; done; done
+      while kill -0 $$; do for ((step = 0; step < 100000; step++)); do :; done; done
     ) &
     helpers+=("$!")
   done

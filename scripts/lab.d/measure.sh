@@ -37,7 +37,8 @@ lab_measure() {
   trap 'measure_again down' EXIT
 
   say "calibrating in: ${placements[0]}"
-  measure_one "$out/calibration" "${placements[0]}"
+  # All predictions stand on this one run, so it is the longest.
+  measure_one "$out/calibration" "${placements[0]}" $((seconds * 3))
   write_plan "$out"
   for placement in "${placements[@]}"; do
     printf '%s\t%s\n' "$placement" "$(predict "$out" "$placement")"
@@ -48,7 +49,7 @@ lab_measure() {
   for round in $(seq "$rounds"); do
     for number in "${!placements[@]}"; do
       say "round $round, placement $((number + 1)) of ${#placements[@]}: ${placements[number]}"
-      measure_one "$out/$round-$((number + 1))" "${placements[number]}"
+      measure_one "$out/$round-$((number + 1))" "${placements[number]}" "$seconds"
     done
   done
   for number in "${!placements[@]}"; do
@@ -59,11 +60,15 @@ lab_measure() {
   awk -f "$lab_parts/compare.awk" "$out/predictions" "$out/measured" | tee "$out/results.md"
 }
 
-# The rate of a run, and the machine's speed relative to the calibration's.
+# The rate of a run, the machine's speed relative to the calibration's, and the busiest node.
 rates() {
-  local then
-  then=$(awk '$1 == "speed" { print $2 }' "$out/calibration/demand")
-  awk -v then="$then" '$1 == "rps" { rps = $2 } $1 == "speed" { printf "%s %.4f\n", rps, $2 / then }' "$1/demand"
+  local base
+  base=$(awk '$1 == "speed" { print $2 }' "$out/calibration/demand")
+  awk -v base="$base" '
+    $1 == "rps" { rps = $2 }
+    $1 == "speed" { speed = $2 / base }
+    $1 == "node" && $3 > share { share = $3; busiest = $2 }
+    END { printf "%s %.4f %s %s\n", rps, speed, busiest, share }' "$1/demand"
 }
 
 # Each placement has a lab of its own, from nothing.

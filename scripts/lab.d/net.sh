@@ -56,10 +56,11 @@ in_net() {
   nsenter --net="/run/netns/$(namespace "$host")" -- "$@"
 }
 
-# Waits until something listens there; gives up after 60 s.
+# Waits until a process listens there; gives up when it has ended, or after 60 s.
 wait_for_port() {
-  local host=$1 port=$2 tries
+  local host=$1 port=$2 process=$3 tries
   for tries in $(seq 300); do
+    kill -0 "$process" 2>/dev/null || return 1
     in_net "$host" bash -c 'exec 3<>"/dev/tcp/$1/$2"' - "$(address "$host")" "$port" 2>/dev/null && return
     sleep 0.2
   done

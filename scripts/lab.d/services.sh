@@ -84,7 +84,7 @@ start_db() {
     --performance-schema=OFF --innodb-buffer-pool-size=32M --innodb-log-file-size=16M \
     --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-dump-at-shutdown=OFF \
     --innodb-buffer-pool-load-at-startup=OFF --max-connections=200
-  wait_for_port "$node" "$db_port" || did_not_start db "$node"
+  wait_for_port "$node" "$db_port" "$pid" || did_not_start db "$node"
 }
 
 # Starts web or api, which talk to the database from their own host.
@@ -121,7 +121,7 @@ start_nginx() {
     die "openssl makes no certificate: $(tail -n 1 "$lab_work/openssl.log")"
   nginx_conf "$node" >"$lab_work/nginx.conf"
   start_service nginx "$node" nginx -e "$lab_work/nginx-$node.log" -c "$lab_work/nginx.conf"
-  wait_for_port "$node" 443 || did_not_start nginx "$node"
+  wait_for_port "$node" 443 "$pid" || did_not_start nginx "$node"
 }
 
 # An upstream with the placement's weights.

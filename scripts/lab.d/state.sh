@@ -116,7 +116,7 @@ kill_processes() {
     kill -KILL $pids 2>/dev/null || true
     sleep 0.1
   done
-  say "processes that cannot be killed:" $pids
+  say "processes that cannot be killed: ${pids//$'\n'/ }"
 }
 
 lab_status() {
@@ -125,7 +125,7 @@ lab_status() {
   echo "target   $lab_url"
   echo "assign   $(placement_text)"
   echo "work     $lab_work"
-  local node kind service home pid periods throttled
+  local node kind service home pid state periods throttled
   for node in "${nodes[@]}"; do
     read_cpu "$node"
     read -r periods throttled < <(read_throttled "$node")
