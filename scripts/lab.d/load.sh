@@ -1,0 +1,209 @@
+# Sourced by scripts/lab: the load, from the client's network and outside all quotas.
+
+# The processes of keep_awake and keep_time.
+helpers=()
+# Teams on the board.
+lab_teams=250
+
+lab_run() {
+  need_running
+  find_programs
+  if [ "${1:-}" = --contest ]; then
+    shift
+    run_in_client "$isukit" run "$lab_root/scenarios/contest" --target "$lab_url" --cacert "$lab_work/cert.pem" "$@"
+    return
+  fi
+  local seconds=20 warmup=6 users=64 out=$lab_work/run
+  while [ $# -gt 0 ]; do
+    [ $# -ge 2 ] || die "$1 wants a value: see scripts/lab --help"
+    case $1 in
+      --duration) seconds=${2%s} ;;
+      --warmup) warmup=${2%s} ;;
+      --users) users=$2 ;;
+      --out) out=$2 ;;
+      *) die "there is no option '$1': see scripts/lab --help" ;;
+    esac
+    shift 2
+  done
+  [[ $seconds =~ ^[1-9][0-9]{0,3}$ && $warmup =~ ^[0-9]{1,3}$ ]] || die "--duration and --warmup are whole seconds"
+  [[ $users =~ ^[1-9][0-9]{0,3}$ ]] || die "--users is a number up to 9999"
+  rm -rf "$out"
+  mkdir -p "$out"
+  load "$seconds" "$warmup" "$users" "$out"
+  show_load "$out"
+}
+
+# Runs a command in the client's network and cgroup, in a shell of its own that goes with it.
+run_in_client() (
+  exec 9>&-
+  trap - EXIT
+  enter_cgroup client
+  exec nsenter --net="/run/netns/$(namespace client)" -- "$@"
+)
+
+# Loads the lab and notes meanwhile what each service uses.
+#
+# OUT has then run.json and events of isukit, cpu (lines of: time in us, group, CPU in us) and
+# window: `from` and `to` in unix microseconds, behind the warm-up and before the end.
+load() {
+  local seconds=$1 warmup=$2 users=$3 out=$4 code=0 loader
+  keep_awake
+  keep_time "$out/cpu"
+  make_scenario "$out/scenario" "$((seconds + warmup + 2))" "$users"
+  run_in_client "$isukit" run "$out/scenario" --target "$lab_url" --cacert "$lab_work/cert.pem" \
+    --threads 1 --seed "$RANDOM" --timeout 30s --events "$out/events" --format json \
+    --output "$out/run.json" >"$out/run.log" 2>&1 &
+  loader=$!
+  trap 'kill -KILL "$loader" 2>/dev/null; end_helpers; exit 130' INT TERM HUP
+  while kill -0 "$loader" 2>/dev/null; do
+    sample_cpu >>"$out/cpu"
+    sleep 0.25
+  done
+  wait "$loader" || code=$?
+  end_helpers
+  [ -s "$out/run.json" ] || die "the load failed: $(tail -n 3 "$out/run.log")"
+  [ "$code" -le 1 ] || die "the load failed with exit code $code: $(tail -n 3 "$out/run.log")"
+  find_window "$seconds" "$warmup" "$out"
+}
+
+# Keeps the CPUs from falling asleep, with loops that run only while nobody else wants to. A host that
+# is held back sleeps most of the time, and to wake a CPU, a virtual one above all, costs whoever wakes
+# it: the same request would be dearer the smaller its host is and the less else the machine does.
+keep_awake() {
+  local cpu
+  for cpu in $(seq "$(nproc)"); do
+    # Outside of the lab's cgroup, whose share of the CPU they would have.
+    (
+      exec 9>&- </dev/null >/dev/null 2>&1
+      trap - EXIT
+      renice -n 19 -p "$BASHPID"
+      chrt --idle --pid 0 "$BASHPID"
+      while kill -0 $$; do for ((step = 0; step < 100000; step++)); do :; done; done
+    ) &
+    helpers+=("$!")
+  done
+}
+
+# Does the same piece of work ten times a second and counts it: what that takes of the CPU says how
+# fast this machine is just now. A virtual one is slower by half when its neighbours are busy.
+keep_time() {
+  local file=$1
+  (
+    exec 9>&- </dev/null 2>/dev/null
+    trap - EXIT
+    enter_cgroup speed
+    done=0
+    while kill -0 $$; do
+      for ((step = 0; step < 4000; step++)); do :; done
+      done=$((done + 1))
+      printf '%s pieces %s\n' "${EPOCHREALTIME/./}" "$done" >>"$file"
+      sleep 0.1
+    done
+  ) &
+  helpers+=("$!")
+}
+
+# The helpers would end with us in any case, but a run need not be the last thing that we do.
+end_helpers() {
+  local process
+  for process in "${helpers[@]}"; do
+    kill -KILL "$process" 2>/dev/null || true
+    wait "$process" 2>/dev/null || true
+  done
+  helpers=()
+}
+
+# Fills the board, before any quota holds: a dashboard that has much to show costs computing, where a
+# small one costs little but the waking of processes, which depends on what else goes on.
+populate() {
+  make_scenario "$lab_work/populate" 0 "$lab_teams"
+  run_in_client "$isukit" run "$lab_work/populate" --target "https://$(address "${homes[nginx]}")" \
+    --cacert "$lab_work/cert.pem" --threads 1 --timeout 30s --format json >"$lab_work/populate.log" 2>&1 ||
+    die "the teams cannot be made: $(tail -n 3 "$lab_work/populate.log")"
+}
+
+# A scenario folder of users who load for so long, or with 0 seconds: who are only made.
+make_scenario() {
+  local folder=$1 seconds=$2 users=$3
+  mkdir "$folder"
+  cp "$lab_parts/load/scenario.luau" "$lab_root/scenarios/contest/contest.proto" "$folder"
+  { echo name; seq -f 'lab-%.0f' "$users"; } >"$folder/users.csv"
+  cat >"$folder/scenario.toml" <<TOML
+[proto]
+error = "contest.v1.Error"
+
+[feeds]
+users = "users.csv"
+
+[[phase]]
+name = "prepare"
+run = "prepare"
+time_limit = "5m"
+TOML
+  [ "$seconds" -gt 0 ] || return 0
+  cat >>"$folder/scenario.toml" <<TOML
+
+[[phase]]
+name = "load"
+duration = "${seconds}s"
+drain = "30s"
+
+[phase.users.user]
+users = $users
+TOML
+}
+
+# A line for each service and node: time, group, CPU used, all in microseconds. Besides, what the load
+# generator and keep_time have used; keep_time itself adds what it has done.
+sample_cpu() {
+  local node service
+  read_cpu speed
+  printf '%s speed %s\n' "${EPOCHREALTIME/./}" "$cpu_us"
+  read_cpu client
+  printf '%s client %s\n' "${EPOCHREALTIME/./}" "$cpu_us"
+  for node in "${nodes[@]}"; do
+    read_cpu "$node"
+    printf '%s %s %s\n' "${EPOCHREALTIME/./}" "$node" "$cpu_us"
+  done
+  for service in "${services[@]}"; do
+    for node in ${homes[$service]}; do
+      read_cpu "$node/$service"
+      printf '%s %s %s\n' "${EPOCHREALTIME/./}" "$node/$service" "$cpu_us"
+    done
+  done
+}
+
+# What is measured lies behind the warm-up: then the bottleneck's queue is full, connections are open,
+# and each request that ends has been preceded by as much work as it leaves behind.
+find_window() {
+  local seconds=$1 warmup=$2 out=$3
+  awk -v warmup="$warmup" -v seconds="$seconds" -F'[:,]' '
+    /"duration_s":/ && !prepared { prepared = $2 }
+    /"started_unix_us":/ { started = $2 }
+    END {
+      from = started + (prepared + warmup) * 1e6
+      printf "%.0f %.0f\n", from, from + seconds * 1e6
+    }' "$out/run.json" >"$out/window"
+}
+
+# Writes OUT/demand: `rps X`, `errors N`; for each service, and the load generator, its CPU in
+# milliseconds a request: `service NAME MS`, `client MS`; for each node `node NAME SHARE` of its cores; and
+# `speed N`, the machine's: pieces of keep_time's work a second of CPU.
+count_demand() {
+  local out=$1 node
+  for node in "${nodes[@]}"; do printf 'cores %s %s\n' "$node" "${node_cores[$node]}"; done >"$out/cores"
+  awk -f "$lab_parts/demand.awk" "$out/window" "$out/cores" "$out/cpu" "$out/events" >"$out/demand"
+}
+
+show_load() {
+  local out=$1
+  count_demand "$out"
+  awk '
+    $1 == "rps" { printf "%.1f requests/s\n", $2 }
+    $1 == "errors" { printf "%d errors\n", $2; failed = $2 > 0 }
+    $1 == "service" { printf "%-8s %.3f ms of CPU a request\n", $2, $3 }
+    $1 == "node" { printf "%-8s %3.0f%% of its cores\n", $2, $3 * 100 }
+    $1 == "client" { printf "%-8s %.3f ms of CPU a request\n", $1, $2 }
+    $1 == "speed" { printf "%-8s %.1f, for comparing runs\n", $1, $2 }
+    END { exit failed }' "$out/demand"
+}

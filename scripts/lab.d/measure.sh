@@ -1,0 +1,107 @@
+# Sourced by scripts/lab: how well throughput is predicted. Demands are taken in one placement,
+# what they predict for all of them is written down, and only then is each placement run.
+#
+# A virtual machine's CPU is faster at one time than at another, though no quota shows it. So every run
+# measures the machine's speed besides, and the table has both: what was measured, and what it would
+# have been at the speed of the calibration.
+
+lab_measure() {
+  local out=${1:-} list=$lab_parts/placements seconds=20 warmup=6 users=64 rounds=1
+  [[ -n $out && $out != -* ]] || die "say where the results go: scripts/lab measure OUT_DIR"
+  shift
+  while [ $# -gt 0 ]; do
+    [ $# -ge 2 ] || die "$1 wants a value: see scripts/lab --help"
+    case $1 in
+      --placements) list=$2 ;;
+      --duration) seconds=${2%s} ;;
+      --warmup) warmup=${2%s} ;;
+      --users) users=$2 ;;
+      --rounds) rounds=$2 ;;
+      *) die "there is no option '$1': see scripts/lab --help" ;;
+    esac
+    shift 2
+  done
+  [[ $rounds =~ ^[1-9]$ ]] || die "--rounds is 1 to 9"
+  [ ! -e "$out" ] || die "$out is there already: take another folder"
+  find_programs
+  local placements=() placement
+  while IFS= read -r placement; do
+    # Each must read before hours of measuring begin.
+    (read_placement "$placement")
+    placements+=("$placement")
+  done < <(grep -v -e '^#' -e '^ *$' "$list")
+  [ ${#placements[@]} -gt 1 ] || die "$list has no placements"
+  mkdir -p "$out"
+  out=$(cd "$out" && pwd)
+  trap 'exit 130' INT TERM HUP
+  trap 'measure_again down' EXIT
+
+  say "calibrating in: ${placements[0]}"
+  # All predictions stand on this one run, so it is the longest.
+  measure_one "$out/calibration" "${placements[0]}" $((seconds * 3))
+  write_plan "$out"
+  for placement in "${placements[@]}"; do
+    printf '%s\t%s\n' "$placement" "$(predict "$out" "$placement")"
+  done >"$out/predictions"
+  chmod a-w "$out/predictions"
+
+  local round number
+  for round in $(seq "$rounds"); do
+    for number in "${!placements[@]}"; do
+      say "round $round, placement $((number + 1)) of ${#placements[@]}: ${placements[number]}"
+      measure_one "$out/$round-$((number + 1))" "${placements[number]}" "$seconds"
+    done
+  done
+  for number in "${!placements[@]}"; do
+    for round in $(seq "$rounds"); do
+      printf '%s\t%s\n' "${placements[number]}" "$(rates "$out/$round-$((number + 1))")"
+    done
+  done >"$out/measured"
+  awk -f "$lab_parts/compare.awk" "$out/predictions" "$out/measured" | tee "$out/results.md"
+}
+
+# The rate of a run, the machine's speed relative to the calibration's, and the busiest node.
+rates() {
+  local base
+  base=$(awk '$1 == "speed" { print $2 }' "$out/calibration/demand")
+  awk -v base="$base" '
+    $1 == "rps" { rps = $2 }
+    $1 == "speed" { speed = $2 / base }
+    $1 == "node" && $3 > share { share = $3; busiest = $2 }
+    END { printf "%s %.4f %s %s\n", rps, speed, busiest, share }' "$1/demand"
+}
+
+# Each placement has a lab of its own, from nothing.
+measure_again() { "$lab_root/scripts/lab" "$@"; }
+
+# Uses seconds, warmup, and users of the caller.
+measure_one() {
+  local out=$1 placement=$2
+  measure_again up "$placement"
+  measure_again run --duration "$seconds" --warmup "$warmup" --users "$users" --out "$out" >"$out.txt" || {
+    say "the run of '$placement' failed:"
+    cat "$out.txt" >&2
+    exit 1
+  }
+  mv "$out.txt" "$out/summary.txt"
+  measure_again down
+}
+
+# The plan as `isukit place` reads it, with the demands of the calibration.
+write_plan() {
+  local out=$1 node name demand
+  (
+    read_placement "${placements[0]}"
+    for node in "${nodes[@]}"; do
+      printf '[[node]]\nname = "%s"\ncores = %s\nmemory_mb = %s\n\n' "$node" "${node_cores[$node]}" "${node_memory[$node]}"
+    done
+    while read -r _ name demand; do
+      printf '[[service]]\nname = "%s"\ndemand_ms = %s\n\n' "$name" "$demand"
+    done < <(grep '^service ' "$out/calibration/demand")
+  ) >"$out/PLAN.toml"
+}
+
+# What the model says of one placement: `RPS NODE`.
+predict() {
+  awk -f "$lab_parts/predict.awk" -v assign="$2" "$1/calibration/cores" "$1/calibration/demand"
+}
