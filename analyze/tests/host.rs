@@ -175,7 +175,8 @@ fn a_real_host_is_read_whole() {
     );
     let sockets = sample.sockets.unwrap();
     assert_eq!(sockets.listen_overflows, Some(2));
-    assert_eq!(sockets.waiting.get(&0x2454), Some(&3));
+    let waiting = sockets.waiting[0];
+    assert_eq!((waiting.port, waiting.connections), (0x2454, 3));
     assert_eq!((sample.run_queue, sample.forks), (Some(4), Some(10.0)));
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::line::{Finding, Host, Line, OpenFiles, Sample, Service};
+use super::line::{Finding, Host, Line, OpenFiles, Sample, Service, Waiting};
 use crate::units::format_bytes;
 
 /// The share of a countable limit (files, ports, tracked connections) from which on it is close.
@@ -347,11 +347,8 @@ fn network(sample: &Sample, said: &mut Vec<Said>) {
     if let Some(sockets) = &sample.sockets
         && let Some(overflows) = sockets.listen_overflows.filter(|overflows| *overflows > 0)
     {
-        let ports: Vec<String> = sockets
-            .waiting
-            .iter()
-            .map(|(port, waiting)| format!("{port} ({waiting} wait)"))
-            .collect();
+        let port = |it: &Waiting| format!("{} ({} wait)", it.port, it.connections);
+        let ports: Vec<String> = sockets.waiting.iter().map(port).collect();
         let at = if ports.is_empty() {
             String::new()
         } else {

@@ -3,8 +3,6 @@
 //! A value that could not be read is absent, and `unread` of its line says why. CPU is given in
 //! cores, that is CPU seconds a second; rates are per second; sizes are bytes.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 /// Name and version of the form of the lines.
@@ -346,8 +344,17 @@ pub struct Sockets {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<u64>,
     /// Connections that wait to be accepted, by port; only looked for after an overflow.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub waiting: BTreeMap<u16, u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Waiting>,
+}
+
+/// Connections that wait to be accepted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The port.
+    pub port: u16,
+    /// How many of them.
+    pub connections: u64,
 }
 
 /// What a service did.

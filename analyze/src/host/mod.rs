@@ -15,6 +15,7 @@ pub mod view;
 pub use find::{Place, ServiceSpec, SpecError};
 pub use line::{
     Attribution, Clock, Cpu, Disk, End, Finding, Host, Interface, Limits, Line, Lost, Memory,
-    Network, OpenFiles, Pressure, SCHEMA, Sample, Service, Sockets, Unread, Usage, Watched,
+    Network, OpenFiles, Pressure, SCHEMA, Sample, Service, Sockets, Unread, Usage, Waiting,
+    Watched,
 };
 pub use sampler::{NoHost, Sampler, own_cost};

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::limits::{DEVICES, WAITING_PORTS};
-use super::line::{Cpu, Disk, Memory, Network, Pressure, Sample, Sockets, Unread, tidy};
+use super::line::{Cpu, Disk, Memory, Network, Pressure, Sample, Sockets, Unread, Waiting, tidy};
 use super::read::{Kept, Root, first_number, lines, name, number, value, words};
 
 /// Clock ticks a second in which `/proc` counts CPU time: Linux's user interface has them fixed.
@@ -257,13 +257,15 @@ impl System {
                 if !connection.listens && (first..=last).contains(&port) {
                     ports.insert(port);
                 } else if connection.listens && connection.waiting > 0 && overflowed {
-                    sockets.waiting.insert(connection.port, connection.waiting);
+                    sockets.waiting.push(Waiting {
+                        port: connection.port,
+                        connections: connection.waiting,
+                    });
                 }
             }
         }
-        while sockets.waiting.len() > WAITING_PORTS {
-            sockets.waiting.pop_last();
-        }
+        sockets.waiting.sort_by_key(|waiting| waiting.port);
+        sockets.waiting.truncate(WAITING_PORTS);
         if complete {
             sockets.local_ports = ports.len() as u64;
         }

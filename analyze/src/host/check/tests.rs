@@ -127,7 +127,10 @@ fn each_trouble_is_found_and_told_once() {
     check("listen-overflow", |_, sample| {
         let sockets = sample.sockets.as_mut().unwrap();
         sockets.listen_overflows = Some(3);
-        sockets.waiting.insert(8080, 129);
+        sockets.waiting.push(Waiting {
+            port: 8080,
+            connections: 129,
+        });
     });
     check("swap", |_, sample| {
         sample.memory.as_mut().unwrap().swap_out = 1e6
