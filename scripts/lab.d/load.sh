@@ -10,8 +10,7 @@ lab_run() {
   find_programs
   if [ "${1:-}" = --contest ]; then
     shift
-    run_in_client "$isukit" run "$lab_root/scenarios/contest" --target "$lab_url" --cacert "$lab_work/cert.pem" "$@"
-    return
+    become_client "$isukit" run "$lab_root/scenarios/contest" --target "$lab_url" --cacert "$lab_work/cert.pem" "$@"
   fi
   local seconds=20 warmup=6 users=64 out=$lab_work/run
   while [ $# -gt 0 ]; do
@@ -33,13 +32,13 @@ lab_run() {
   show_load "$out"
 }
 
-# Runs a command in the client's network and cgroup, in a shell of its own that goes with it.
-run_in_client() (
+# Becomes a command in the client's network and cgroup: for a shell of its own.
+become_client() {
   exec 9>&-
   trap - EXIT
   enter_cgroup client
   exec nsenter --net="/run/netns/$(namespace client)" -- "$@"
-)
+}
 
 # Loads the lab and notes meanwhile what each service uses.
 #
@@ -50,7 +49,7 @@ load() {
   keep_awake
   keep_time "$out/cpu"
   make_scenario "$out/scenario" "$((seconds + warmup + 2))" "$users"
-  run_in_client "$isukit" run "$out/scenario" --target "$lab_url" --cacert "$lab_work/cert.pem" \
+  become_client "$isukit" run "$out/scenario" --target "$lab_url" --cacert "$lab_work/cert.pem" \
     --threads 1 --seed "$RANDOM" --timeout 30s --events "$out/events" --format json \
     --output "$out/run.json" >"$out/run.log" 2>&1 &
   loader=$!
@@ -78,7 +77,7 @@ keep_awake() {
       trap - EXIT
       renice -n 19 -p "$BASHPID"
       chrt --idle --pid 0 "$BASHPID"
-      while kill -0 $$; do for ((step = 0; step < 100000; step++)); do :; done; done
+      while kill -0 $$; do for ((step = 0; step < 20000; step++)); do :; done; done
     ) &
     helpers+=("$!")
   done
@@ -117,8 +116,8 @@ end_helpers() {
 # small one costs little but the waking of processes, which depends on what else goes on.
 populate() {
   make_scenario "$lab_work/populate" 0 "$lab_teams"
-  run_in_client "$isukit" run "$lab_work/populate" --target "https://$(address "${homes[nginx]}")" \
-    --cacert "$lab_work/cert.pem" --threads 1 --timeout 30s --format json >"$lab_work/populate.log" 2>&1 ||
+  (become_client "$isukit" run "$lab_work/populate" --target "https://$(address "${homes[nginx]}")" \
+    --cacert "$lab_work/cert.pem" --threads 1 --timeout 30s --format json >"$lab_work/populate.log" 2>&1) ||
     die "the teams cannot be made: $(tail -n 3 "$lab_work/populate.log")"
 }
 
