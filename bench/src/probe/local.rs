@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use isukit_analyze::host::{End, Host, Line, NoHost, Sample, Sampler, own_cost};
 
 use super::portable::Portable;
-use super::{Event, Gone, Sampling, Stop, inventory, send, unix_ms};
+use super::{Event, Gone, Sampling, Stop, inventory, send, trim, unix_ms};
 
 /// Where samples come from: `/proc` on Linux, a library elsewhere.
 enum Source {
@@ -88,6 +88,10 @@ fn samples(
         sample.unix_ms = unix_ms();
         send(events, Line::Sample(sample))?;
         count += 1;
+        if count == 1 {
+            // From here on nothing is done that was not done before.
+            trim::trim();
+        }
     }
     let mut end = End {
         node: node.to_owned(),

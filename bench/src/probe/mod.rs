@@ -10,6 +10,7 @@ mod local;
 mod path;
 mod portable;
 mod ssh;
+mod trim;
 
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
