@@ -138,3 +138,34 @@ fn latency_recorded(bencher: Bencher<'_, '_>) {
         latencies.record(black_box(ns));
     });
 }
+
+/// Eight unequal nodes and twelve services, two of which may be on two nodes; by another seed.
+fn plan(seed: u64) -> isukit_analyze::placement::Plan {
+    use isukit_analyze::placement::{Node, Plan, Service};
+    let mut random = fastrand::Rng::with_seed(seed);
+    let nodes = (0..8).map(|node| Node {
+        name: format!("n{node}"),
+        cores: f64::from(random.u32(1..=8)),
+        memory_mb: 1024.0 * f64::from(random.u32(1..=4)),
+        ..Node::default()
+    });
+    let nodes = nodes.collect();
+    let services = (0..12).map(|service| Service {
+        name: format!("s{service}"),
+        demand_ms: random.f64() * 10.0 + 0.1,
+        memory_mb: 100.0 + random.f64() * 500.0,
+        max_replicas: if service < 2 { 2 } else { 1 },
+        ..Service::default()
+    });
+    Plan {
+        nodes,
+        services: services.collect(),
+        ..Plan::default()
+    }
+}
+
+#[divan::bench(args = [1, 2, 3, 4, 5, 6, 7, 8])]
+fn place_12_services_on_8_nodes(bencher: Bencher<'_, '_>, seed: u64) {
+    let plan = plan(seed);
+    bencher.bench(|| isukit_analyze::placement::rank(black_box(&plan), 1));
+}

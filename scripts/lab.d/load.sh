@@ -12,8 +12,13 @@ lab_run() {
     shift
     become_client "$isukit" run "$lab_root/scenarios/contest" --target "$lab_url" --cacert "$lab_work/cert.pem" "$@"
   fi
-  local seconds=20 warmup=6 users=64 out=$lab_work/run
+  local seconds=20 warmup=6 users=64 out=$lab_work/run probed=
   while [ $# -gt 0 ]; do
+    if [ "$1" = --probe ]; then
+      probed=yes
+      shift
+      continue
+    fi
     [ $# -ge 2 ] || die "$1 wants a value: see scripts/lab --help"
     case $1 in
       --duration) seconds=${2%s} ;;
@@ -28,8 +33,25 @@ lab_run() {
   [[ $users =~ ^[1-9][0-9]{0,3}$ ]] || die "--users is a number up to 9999"
   rm -rf "$out"
   mkdir -p "$out"
-  load "$seconds" "$warmup" "$users" "$out"
+  load "$seconds" "$warmup" "$users" "$out" "$probed"
   show_load "$out"
+}
+
+# Probes every node from within while the load goes on, into OUT/NODE.jsonl.
+probe_nodes() {
+  local out=$1 node service watched
+  for node in "${nodes[@]}"; do
+    watched=()
+    for service in "${services[@]}"; do
+      [[ " ${homes[$service]} " != *" $node "* ]] ||
+        watched+=(--service "$service=cgroup:/$lab_group/$node/$service")
+    done
+    # One that watches nothing would look for services by itself.
+    [ ${#watched[@]} -gt 0 ] || watched=(--service "none=cgroup:/$lab_group/$node/none")
+    (lab_exec "$node" "$isukit" probe --interval 1s --format json "${watched[@]}" \
+      >"$out/$node.jsonl" 2>"$out/$node.log" </dev/null) &
+    helpers+=("$!")
+  done
 }
 
 # Becomes a command in the client's network and cgroup: for a shell of its own.
@@ -45,8 +67,9 @@ become_client() {
 # OUT has then run.json and events of isukit, cpu (lines of: time in us, group, CPU in us) and
 # window: `from` and `to` in unix microseconds, behind the warm-up and before the end.
 load() {
-  local seconds=$1 warmup=$2 users=$3 out=$4 code=0 loader
+  local seconds=$1 warmup=$2 users=$3 out=$4 probed=$5 code=0 loader
   keep_awake
+  [ -z "$probed" ] || probe_nodes "$out"
   keep_time "$out/cpu"
   make_scenario "$out/scenario" "$((seconds + warmup + 2))" "$users"
   become_client "$isukit" run "$out/scenario" --target "$lab_url" --cacert "$lab_work/cert.pem" \

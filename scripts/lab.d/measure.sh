@@ -38,7 +38,7 @@ lab_measure() {
 
   say "calibrating in: ${placements[0]}"
   # All predictions stand on this one run, so it is the longest.
-  measure_one "$out/calibration" "${placements[0]}" $((seconds * 3))
+  measure_one "$out/calibration" "${placements[0]}" $((seconds * 3)) --probe
   write_plan "$out"
   for placement in "${placements[@]}"; do
     printf '%s\t%s\n' "$placement" "$(predict "$out" "$placement")"
@@ -76,9 +76,10 @@ measure_again() { "$lab_root/scripts/lab" "$@"; }
 
 # Uses seconds, warmup, and users of the caller.
 measure_one() {
-  local out=$1 placement=$2
+  local out=$1 placement=$2 seconds=$3
+  shift 3
   measure_again up "$placement"
-  measure_again run --duration "$seconds" --warmup "$warmup" --users "$users" --out "$out" >"$out.txt" || {
+  measure_again run --duration "$seconds" --warmup "$warmup" --users "$users" --out "$out" "$@" >"$out.txt" || {
     say "the run of '$placement' failed:"
     cat "$out.txt" >&2
     exit 1
@@ -87,21 +88,33 @@ measure_one() {
   measure_again down
 }
 
-# The plan as `isukit place` reads it, with the demands of the calibration.
+# The plan: hosts and names only. Demands and memory come from the run and its probes.
 write_plan() {
-  local out=$1 node name demand
+  local out=$1 node service
   (
     read_placement "${placements[0]}"
     for node in "${nodes[@]}"; do
-      printf '[[node]]\nname = "%s"\ncores = %s\nmemory_mb = %s\n\n' "$node" "${node_cores[$node]}" "${node_memory[$node]}"
+      printf '[[node]]\nname = "%s"\ncores = %s\nmemory_mb = %s\nbackground_cores = 0\n\n' \
+        "$node" "${node_cores[$node]}" "${node_memory[$node]}"
     done
-    while read -r _ name demand; do
-      printf '[[service]]\nname = "%s"\ndemand_ms = %s\n\n' "$name" "$demand"
-    done < <(grep '^service ' "$out/calibration/demand")
+    for service in "${services[@]}"; do
+      printf '[[service]]\nname = "%s"\nmax_replicas = 3\n\n' "$service"
+    done
   ) >"$out/PLAN.toml"
+  # The warm-up is left out: what is dear only once is no demand.
+  local from probe
+  from=$(awk '{ printf "%.0f", $1 / 1e3 }' "$out/calibration/window")
+  for probe in "$out"/calibration/*.jsonl; do
+    awk -v from="$from" 'match($0, /"unix_ms":[0-9.]+/) {
+      if (/"kind":"host"/ || substr($0, RSTART + 10, RLENGTH - 10) - 1000 >= from) print
+    }' "$probe" >"$out/$(basename "$probe")"
+  done
 }
 
-# What the model says of one placement: `RPS NODE`.
+# What `isukit place` says of one placement: `RPS NODE`.
 predict() {
-  awk -f "$lab_parts/predict.awk" -v assign="$2" "$1/calibration/cores" "$1/calibration/demand"
+  local out=$1 probes=() probe
+  for probe in "$out"/*.jsonl; do probes+=(--probe "$probe"); done
+  "$isukit" place "$out/PLAN.toml" --run "$out/calibration/run.json" "${probes[@]}" --assign "$2" --format json |
+    awk -F'[:,"]+' '/^      "predicted_rps"/ { rps = $3 } /^      "bottleneck"/ { limit = $4 } END { print rps, limit }'
 }

@@ -9,7 +9,7 @@ declare -A node_cores node_memory homes weights
 
 default_nodes() {
   nodes=(s1 s2 s3)
-  node_cores=([s1]=0.15 [s2]=0.15 [s3]=0.45)
+  node_cores=([s1]=0.3 [s2]=0.3 [s3]=0.6)
   node_memory=([s1]=512 [s2]=1024 [s3]=512)
 }
 

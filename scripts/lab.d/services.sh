@@ -5,7 +5,7 @@ web_port=9292 api_port=9293 db_port=3306
 
 find_programs() {
   local folder command
-  for folder in ${LAB_BIN:+"$LAB_BIN"} "$lab_root/target/release" "$lab_root/target/debug"; do
+  for folder in ${LAB_BIN:+"$LAB_BIN"} "$lab_root"/target/*/release "$lab_root/target/debug"; do
     if [ -x "$folder/isukit" ] && [ -x "$folder/contest-target" ]; then
       folder=$(cd "$folder" && pwd)
       isukit=$folder/isukit contest_target=$folder/contest-target
@@ -13,7 +13,7 @@ find_programs() {
     fi
     [ "$folder" != "${LAB_BIN:-}" ] || die "LAB_BIN=$LAB_BIN has no isukit and contest-target"
   done
-  [ -n "$isukit" ] || die "there is no isukit or contest-target: cargo build --release --locked -p isukit -p contest-target"
+  [ -n "$isukit" ] || die "there is no isukit or contest-target: run scripts/release"
   for command in mariadbd mariadb-install-db nginx openssl; do
     command -v "$command" >/dev/null || die "there is no $command: run scripts/setup"
   done

@@ -6,8 +6,11 @@ pub(super) const FILE_BYTES: usize = 1 << 20;
 /// Processes of a host that are looked at when services are searched.
 pub(super) const PROCESSES: usize = 65_536;
 
-/// Processes of one service whose open files and threads are looked at in one sample.
+/// Processes of one service whose threads are looked at in one sample, and their open files in the first.
 pub(super) const PROCESSES_OF_SERVICE: usize = 32;
+
+/// Processes of one service whose open files are looked at in each sample but the first.
+pub(super) const FILES_LOOKS: usize = 4;
 
 /// Processes of one service that are counted one by one where it has no cgroup.
 pub(super) const COUNTED_PROCESSES: usize = 4096;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 
-use super::limits::{COUNTED_PROCESSES, PROCESSES_OF_SERVICE, THREADS};
+use super::limits::{COUNTED_PROCESSES, FILES_LOOKS, PROCESSES_OF_SERVICE, THREADS};
 use super::line::{OpenFiles, tidy};
 use super::read::{Kept, Root, lines, number, words};
 use super::system::{PAGE, TICKS};
@@ -145,12 +145,16 @@ impl Group {
 pub(super) struct Closer {
     limits: HashMap<u32, u64>,
     threads: HashMap<(u32, u32), u64>,
+    /// The process that was nearest to its limit.
+    nearest: Option<u32>,
     turn: usize,
+    /// Where among the processes the next look begins.
+    place: usize,
 }
 
 impl Closer {
-    /// The process that is nearest to its limit of open files. Of many processes some are looked
-    /// at in each sample, the others in the next ones.
+    /// The process that is nearest to its limit of open files: the one that was so the last time, and
+    /// some others in turn, as each look takes the kernel longer than reading a file.
     ///
     /// # Errors
     ///
@@ -162,14 +166,23 @@ impl Closer {
     ) -> Result<Option<OpenFiles>, String> {
         let mut nearest: Option<OpenFiles> = None;
         let mut failed = None;
-        let many = pids.len() > PROCESSES_OF_SERVICE;
-        if many || self.limits.len() > PROCESSES_OF_SERVICE {
+        if self.limits.len() > pids.len() + FILES_LOOKS {
             // Those that ended are forgotten.
             self.limits.retain(|pid, _| pids.contains(pid));
         }
-        let first = if many { self.turn % pids.len() } else { 0 };
-        let ring = pids.iter().cycle().skip(first);
-        for &pid in ring.take(pids.len().min(PROCESSES_OF_SERVICE)) {
+        let looks = if self.turn == 0 {
+            PROCESSES_OF_SERVICE
+        } else {
+            FILES_LOOKS
+        };
+        let first = if pids.is_empty() {
+            0
+        } else {
+            self.place % pids.len()
+        };
+        let ring = pids.iter().cycle().skip(first).take(pids.len().min(looks));
+        let again = self.nearest.filter(|pid| pids.contains(pid));
+        for pid in again.into_iter().chain(ring.copied()) {
             let used = match open_files(root, pid) {
                 Ok(used) => used,
                 Err(why) => {
@@ -192,9 +205,9 @@ impl Closer {
                 nearest = Some(files);
             }
         }
-        self.turn = self
-            .turn
-            .wrapping_add(if many { PROCESSES_OF_SERVICE } else { 1 });
+        self.turn = self.turn.wrapping_add(1);
+        self.place = self.place.wrapping_add(looks);
+        self.nearest = nearest.map(|files| files.pid);
         match (nearest, failed) {
             (None, Some(why)) => Err(why),
             (nearest, _) => Ok(nearest),

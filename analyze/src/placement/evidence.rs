@@ -213,7 +213,7 @@ fn read_run(named: Named<'_>) -> Result<Run, EvidenceError> {
             run.schema.chars().take(40).collect::<String>()
         )));
     }
-    if run.requests <= run.errors || !(run.duration_s > 0.0) {
+    if run.requests <= run.errors || run.duration_s.is_nan() || run.duration_s <= 0.0 {
         return Err(wrong("no request succeeded".to_owned()));
     }
     Ok(run)

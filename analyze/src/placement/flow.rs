@@ -131,11 +131,11 @@ impl<'a> Network<'a> {
                     self.take(item, node, &from);
                     return true;
                 }
-                for other in 0..self.items.len() {
+                for (other, giver) in from.iter_mut().enumerate() {
                     let gives = self.used[other * self.capacities.len() + node];
                     if !self.seen_items[other] && gives > self.nothing {
                         self.seen_items[other] = true;
-                        from[other] = Some(node);
+                        *giver = Some(node);
                         queue.push(other);
                     }
                 }

@@ -27,6 +27,8 @@ pub struct Report {
     pub were_given: bool,
     /// Whether nothing can be better than the first.
     pub is_proven: bool,
+    /// Requests a second that no placement can exceed.
+    pub bound: f64,
     /// Where things are now.
     pub current: Option<Prediction>,
     /// What would raise the throughput next.
@@ -57,6 +59,7 @@ impl Report {
             placements: ranking.placements,
             were_given: false,
             is_proven: ranking.is_proven,
+            bound: ranking.bound,
             steps: next,
             in_the_way,
             notes,
@@ -77,6 +80,7 @@ impl Report {
                 .map(|placement| predict(&plan, placement)),
             were_given: true,
             is_proven: false,
+            bound: f64::INFINITY,
             steps: Vec::new(),
             in_the_way: Vec::new(),
             notes,
@@ -170,7 +174,11 @@ impl Report {
                 );
             }
             if !self.is_proven {
-                out.push_str("      the search was cut short: there may be a better one\n");
+                let more = (self.bound / best.rps - 1.0) * 100.0;
+                let _ = writeln!(
+                    out,
+                    "      the search was cut short: another one may give up to {more:.1}% more, hardly all of it"
+                );
             }
         } else {
             out.push_str("no placement is possible; in the way is\n");
@@ -324,6 +332,7 @@ impl Report {
                 ties(&self.placements)
             },
             proven: self.is_proven,
+            bound_rps: Some(self.bound).filter(|bound| bound.is_finite()),
             next: self
                 .steps
                 .iter()
@@ -432,6 +441,7 @@ pub struct Json {
     pub current: Option<JsonPlacement>,
     pub ties: usize,
     pub proven: bool,
+    pub bound_rps: Option<f64>,
     pub next: Vec<JsonStep>,
     pub in_the_way: Vec<String>,
     pub notes: Vec<String>,

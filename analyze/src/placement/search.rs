@@ -1,4 +1,5 @@
-//! The best placements: branch and bound, exact for the highest throughput.
+//! The best placements: branch and bound for the highest throughput, exact unless it is cut short,
+//! and then with a bound on what may be missing.
 //!
 //! Services that live on one node are placed first, the dearest first. A branch is given up when
 //! what is left of the nodes at the throughput that is to be beaten cannot hold what still has to be
@@ -17,6 +18,8 @@ pub struct Ranking {
     pub placements: Vec<Prediction>,
     /// Whether nothing can be better than the first: the search was not cut short.
     pub is_proven: bool,
+    /// The throughput that no placement can exceed: if everything could be split over all its nodes.
+    pub bound: f64,
 }
 
 /// Finds the best placements, at most `count` of them.
@@ -24,11 +27,15 @@ pub fn rank(plan: &Plan, count: usize) -> Ranking {
     let mut search = Search::new(plan);
     let count = count.min(super::limits::MOST_RANKED);
     let mut is_proven = true;
+    let bound = search.bound();
     if search.placements() <= ALL_PLACEMENTS {
         search.collect(0.0, u64::MAX);
     } else {
-        let highest = search.highest();
+        let mut highest = search.highest();
         is_proven = !search.is_cut_short;
+        if search.is_cut_short {
+            highest = search.climb();
+        }
         for share in [1.0, 0.7, 0.0] {
             if search.found.len() < count || share == 1.0 {
                 search.collect(highest * share, TIE_STEPS);
@@ -40,8 +47,12 @@ pub fn rank(plan: &Plan, count: usize) -> Ranking {
     let mut placements = search.ranked();
     placements.truncate(count);
     Ranking {
+        is_proven: is_proven
+            || placements
+                .first()
+                .is_some_and(|best| best.rps >= bound * (1.0 - SAME)),
         placements,
-        is_proven,
+        bound,
     }
 }
 
@@ -77,6 +88,12 @@ fn compare_ranks(a: &[f64], b: &[f64]) -> std::cmp::Ordering {
     std::cmp::Ordering::Equal
 }
 
+/// What a flow costs, in steps of the search.
+const FLOW_STEPS: u64 = 12;
+
+/// Rounds of improving by moving single services.
+const CLIMBS: usize = 8;
+
 /// Services that have to be placed alike.
 #[derive(Debug)]
 struct Item {
@@ -102,7 +119,7 @@ struct Search<'a> {
     capacities: Vec<f64>,
     /// Nodes that differ in nothing but their name have the same class.
     classes: Vec<usize>,
-    /// Of the items from a place on: their demand, the least among those on one node, their memory.
+    /// Of the items from a place on: what they need.
     rest: Vec<Rest>,
     load: Vec<f64>,
     memory: Vec<f64>,
@@ -120,10 +137,13 @@ struct Search<'a> {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Rest {
+    /// Of those on one node.
     demand: f64,
     least: f64,
+    /// Of those that may be split, and on how many nodes they can be.
+    split_demand: f64,
+    split_nodes: usize,
     memory: f64,
-    splits: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -163,15 +183,21 @@ impl<'a> Search<'a> {
         for at in (0..items.len()).rev() {
             let (item, after) = (&items[at], rest[at + 1]);
             rest[at] = Rest {
-                demand: after.demand + item.demand,
-                least: if item.is_single {
-                    after.least.min(item.demand)
-                } else {
-                    after.least
-                },
                 memory: after.memory + item.memory,
-                splits: after.splits || !item.is_single,
+                ..after
             };
+            if item.is_single {
+                rest[at].demand += item.demand;
+                rest[at].least = after.least.min(item.demand);
+            } else {
+                rest[at].split_demand += item.demand;
+                rest[at].split_nodes += item
+                    .sets
+                    .iter()
+                    .map(|set| set.count_ones() as usize)
+                    .max()
+                    .unwrap_or(0);
+            }
         }
         let nodes = plan.nodes.len();
         Self {
@@ -208,6 +234,49 @@ impl<'a> Search<'a> {
         self.place(0);
         self.is_cut_short = self.steps >= self.most_steps;
         self.floor
+    }
+
+    /// Improves the best that was found by moving one service at a time, as long as that helps.
+    fn climb(&mut self) -> f64 {
+        for _ in 0..CLIMBS {
+            let Some(best) = self.found.first().cloned() else {
+                break;
+            };
+            let mut better: Option<Leaf> = None;
+            for at in 0..self.items.len() {
+                for choice in 0..self.items[at].sets.len() {
+                    let set = self.items[at].sets[choice];
+                    let mut sets = best.sets.clone();
+                    let services = self.items[at].services.iter();
+                    services.for_each(|service| sets[*service] = set);
+                    if !self.is_allowed(&sets) {
+                        continue;
+                    }
+                    let rank = self.worth(&sets);
+                    let beaten = better.as_ref().unwrap_or(&best).rank[0];
+                    if rank[0] < beaten - SAME * beaten.abs() {
+                        better = Some(Leaf { rank, sets });
+                    }
+                }
+            }
+            let Some(better) = better else { break };
+            self.floor = -better.rank[0];
+            self.found = vec![better];
+        }
+        self.floor
+    }
+
+    /// Whether memory suffices and strangers are apart.
+    fn is_allowed(&self, sets: &[u32]) -> bool {
+        let of = |item: &Item| item.services.first().map_or(0, |service| sets[*service]);
+        let fits = self.plan.nodes.iter().enumerate().all(|(node, it)| {
+            let here = self.items.iter().filter(|item| of(item) & (1 << node) != 0);
+            here.map(|item| item.memory).sum::<f64>() <= it.memory_mb + 1e-6
+        });
+        fits && self.items.iter().all(|item| {
+            let mut strangers = item.apart.iter();
+            strangers.all(|other| of(item) & of(&self.items[*other]) == 0)
+        })
     }
 
     /// Gathers placements that reach a throughput.
@@ -293,15 +362,22 @@ impl<'a> Search<'a> {
         if target <= 0.0 {
             return true;
         }
-        let mut room = 0.0;
+        let mut left: Vec<f64> = Vec::with_capacity(self.load.len());
         for (capacity, load) in self.capacities.iter().zip(&self.load) {
-            let left = capacity / target - load;
-            // What fits nothing is no room, unless something can be poured into it.
-            if left > 0.0 && (rest.splits || left >= rest.least * (1.0 - SAME)) {
-                room += left;
-            }
+            left.push((capacity / target - load).max(0.0));
         }
-        room >= rest.demand * (1.0 - SAME)
+        if rest.split_nodes > 0 && rest.split_nodes < left.len() {
+            left.sort_unstable_by(|a, b| b.total_cmp(a));
+        }
+        // What may be split is poured into the nodes with most room; on the others room that is too
+        // small for anything is none.
+        let (poured, others) = left.split_at(rest.split_nodes.min(left.len()));
+        let poured: f64 = poured.iter().sum();
+        let fits = |left: &&f64| **left >= rest.least * (1.0 - SAME);
+        let others: f64 = others.iter().filter(fits).sum();
+        let slack = 1.0 - SAME;
+        poured >= rest.split_demand * slack
+            && poured + others.min(rest.demand) >= (rest.demand + rest.split_demand) * slack
     }
 
     fn is_beside_a_stranger(&self, at: usize, set: u32) -> bool {
@@ -312,6 +388,9 @@ impl<'a> Search<'a> {
     fn place_split(&mut self, at: usize) {
         let memory = self.items[at].memory;
         for choice in 0..self.items[at].sets.len() {
+            if self.steps >= self.most_steps {
+                return;
+            }
             let set = self.items[at].sets[choice];
             let no_memory = bits(set).any(|node| self.memory[node] < memory - 1e-6);
             if no_memory || self.is_beside_a_stranger(at, set) {
@@ -321,7 +400,7 @@ impl<'a> Search<'a> {
             bits(set).for_each(|node| self.memory[node] -= memory);
             bits(set).for_each(|node| self.placed[node] += 1);
             let target = self.target();
-            if target <= 0.0 || self.could_reach(at + 1, target) {
+            if target <= 0.0 || self.at_most(at + 1) >= target {
                 self.place(at + 1);
             }
             bits(set).for_each(|node| self.placed[node] -= 1);
@@ -330,8 +409,9 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether a throughput is possible if those from `from` on could be split over all their nodes.
-    fn could_reach(&self, from: usize, target: f64) -> bool {
+    /// The throughput that is not exceeded if those from `from` on may be split over all their nodes.
+    fn at_most(&mut self, from: usize) -> f64 {
+        self.steps += FLOW_STEPS;
         let split = |(at, item): (usize, &Item)| flow::Split {
             demand: item.demand,
             nodes: match at < from {
@@ -341,12 +421,15 @@ impl<'a> Search<'a> {
             most: item.most,
         };
         let splits: Vec<flow::Split> = self.items.iter().enumerate().map(split).collect();
-        flow::largest(&splits, &self.capacities).throughput >= target
+        flow::largest(&splits, &self.capacities).throughput
+    }
+
+    fn bound(&mut self) -> f64 {
+        self.at_most(0)
     }
 
     fn leaf(&mut self) {
-        // One placement costs as much as some steps.
-        self.steps += 8;
+        self.steps += FLOW_STEPS;
         let sets = self.sets();
         let rank = self.worth(&sets);
         if -rank[0] < self.target() {
