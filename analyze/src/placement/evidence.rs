@@ -483,4 +483,38 @@ mod tests {
         let late = probe.replace("\"unix_ms\":10", "\"unix_ms\":90");
         check(&run, &late, "no sample within the run");
     }
+
+    mod any {
+        use proptest::prelude::*;
+
+        use super::*;
+
+        proptest! {
+            #![proptest_config(ProptestConfig::with_cases(200))]
+
+            /// Whatever the files hold, they are read or refused, and figures stay figures.
+            #[test]
+            fn any_files_are_survived(
+                changes in proptest::collection::vec((any::<u16>(), any::<u8>(), any::<bool>()), 1..8),
+                cut in proptest::option::weighted(0.3, any::<u16>()),
+            ) {
+                let (mut run, mut probe) = (run(2000).into_bytes(), probe("s1", 995_000.0, |_| 0.5).into_bytes());
+                for (at, byte, in_run) in changes {
+                    let text = if in_run { &mut run } else { &mut probe };
+                    let at = usize::from(at) % text.len();
+                    text[at] = byte;
+                }
+                if let Some(cut) = cut {
+                    probe.truncate(usize::from(cut) % probe.len());
+                }
+                let (run, probe) = (String::from_utf8_lossy(&run), String::from_utf8_lossy(&probe));
+                if let Ok(evidence) = Evidence::read(Some(named(&run)), &[named(&probe)]) {
+                    for service in &evidence.services {
+                        prop_assert!(service.demand_ms.is_none_or(f64::is_finite), "{service:?}");
+                        prop_assert!(service.memory_mb.is_finite() && service.p90_cores.is_finite());
+                    }
+                }
+            }
+        }
+    }
 }
