@@ -10,8 +10,8 @@ use super::plan::{Placement, Plan, Service};
 /// Figures closer than this share are the same: the rest is rounding.
 pub(super) const SAME: f64 = 1e-9;
 
-/// Halvings when weights are levelled out: a thousandth of a percent is more than anybody measures.
-const LEVELLING: usize = 18;
+/// Halvings when weights are levelled out: a hundredth of a percent is more than anybody measures.
+const LEVELLING: usize = 13;
 
 /// What limits a placement.
 #[derive(Debug, Clone, PartialEq)]

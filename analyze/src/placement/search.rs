@@ -44,7 +44,7 @@ pub fn rank(plan: &Plan, count: usize) -> Ranking {
         // The one that was found first is in any case among them.
         search.keep_best();
     }
-    let mut placements = search.ranked();
+    let mut placements = search.ranked(count + 2);
     placements.truncate(count);
     Ranking {
         is_proven: is_proven
@@ -116,6 +116,8 @@ struct Search<'a> {
     items: Vec<Item>,
     /// How many of them, from the first on, live on one node.
     singles: usize,
+    /// Whether demands are what they are, wherever a service is: no buffer pools.
+    is_linear: bool,
     capacities: Vec<f64>,
     /// Nodes that differ in nothing but their name have the same class.
     classes: Vec<usize>,
@@ -207,6 +209,7 @@ impl<'a> Search<'a> {
             memory: plan.nodes.iter().map(|node| node.memory_mb).collect(),
             placed: vec![0; nodes],
             chosen: vec![0; items.len()],
+            is_linear: plan.services.iter().all(|service| service.pool.is_none()),
             singles,
             rest,
             items,
@@ -429,6 +432,23 @@ impl<'a> Search<'a> {
     }
 
     fn leaf(&mut self) {
+        if !self.collects && self.singles == self.items.len() && self.is_linear {
+            // Everything is on one node each: the loads say it all.
+            let nodes = self.capacities.iter().zip(&self.load);
+            let busy = nodes.filter(|(_, load)| **load > 0.0);
+            let rps = busy
+                .map(|(capacity, load)| capacity / load)
+                .fold(f64::INFINITY, f64::min);
+            let threads = self.items.iter().filter(|item| item.demand > 0.0);
+            let threads = threads.map(|item| item.most / item.demand);
+            let rps = threads.fold(rps, f64::min);
+            if rps > self.floor {
+                self.floor = rps;
+                let (rank, sets) = ([-rps, 0.0, 0.0, 0.0], self.sets());
+                self.found = vec![Leaf { rank, sets }];
+            }
+            return;
+        }
         self.steps += FLOW_STEPS;
         let sets = self.sets();
         let rank = self.worth(&sets);
@@ -496,11 +516,16 @@ impl<'a> Search<'a> {
         self.found.truncate(KEPT);
     }
 
-    fn ranked(&self) -> Vec<Prediction> {
-        let found = self
-            .found
-            .iter()
-            .map(|leaf| predict_best(self.plan, &leaf.sets));
+    /// The best, those that are split with their weights: some more than asked for, as levelled weights
+    /// may change their order.
+    fn ranked(&self, most: usize) -> Vec<Prediction> {
+        let most = if self.singles == self.items.len() {
+            KEPT
+        } else {
+            most
+        };
+        let found = self.found.iter().take(most);
+        let found = found.map(|leaf| predict_best(self.plan, &leaf.sets));
         let mut placements: Vec<Prediction> = found.filter(Prediction::is_feasible).collect();
         placements.sort_by(|a, b| compare(self.plan, a, b));
         placements
