@@ -62,10 +62,14 @@ impl Prediction {
 
     /// The utilisation of the second busiest node: the room that is left when the first is relieved.
     pub(super) fn second_busiest(&self) -> f64 {
-        let mut sorted = self.utilisation.clone();
-        sorted.sort_by(|a, b| b.total_cmp(a));
-        sorted.get(1).copied().unwrap_or(0.0)
+        second_highest(self.utilisation.clone())
     }
+}
+
+/// The second highest of some figures; 0 where there are fewer.
+pub(super) fn second_highest(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(|a, b| b.total_cmp(a));
+    figures.get(1).copied().unwrap_or(0.0)
 }
 
 /// Predicts a placement with its weights as they are.
@@ -121,22 +125,18 @@ pub fn predict(plan: &Plan, placement: &Placement) -> Prediction {
 /// Predicts a placement whose weights are the best ones: the throughput is the highest that these
 /// nodes allow, and what is free then is spread evenly.
 pub(super) fn predict_best(plan: &Plan, nodes: &[u32]) -> Prediction {
-    let even = Placement {
-        services: nodes.iter().map(|set| even(*set)).collect(),
-    };
+    let even = even(nodes);
     if nodes.iter().all(|set| set.count_ones() <= 1) {
         return predict(plan, &even);
     }
     let (_, demands) = pools(plan, &even);
     let splits = splits(plan, nodes, &demands);
-    let capacities: Vec<f64> = (0..plan.nodes.len())
-        .map(|node| plan.capacity(node))
-        .collect();
+    let capacities = plan.capacities();
     let flow = flow::largest(&splits, &capacities);
     if !flow.throughput.is_finite() || flow.throughput <= 0.0 {
         return predict(plan, &even);
     }
-    let used = level(plan, &splits, &capacities, flow);
+    let used = level(&splits, &capacities, flow);
     let count = plan.nodes.len();
     let mut placement = even;
     for (at, homes) in placement.services.iter_mut().enumerate() {
@@ -161,10 +161,15 @@ fn together(plan: &Plan, placement: &mut Placement) {
     }
 }
 
-/// The nodes of a set with equal weights.
-fn even(set: u32) -> Vec<(usize, f64)> {
-    let weight = 1.0 / f64::from(set.count_ones().max(1));
-    bits(set).map(|node| (node, weight)).collect()
+/// The placement on sets of nodes, by service, with equal weights.
+pub(super) fn even(sets: &[u32]) -> Placement {
+    let homes = |set: &u32| {
+        let weight = 1.0 / f64::from(set.count_ones().max(1));
+        bits(*set).map(|node| (node, weight)).collect()
+    };
+    Placement {
+        services: sets.iter().map(homes).collect(),
+    }
 }
 
 /// The places of the bits of a set.
@@ -208,7 +213,7 @@ pub(super) fn group_of(plan: &Plan, service: usize) -> Vec<usize> {
 
 /// Spreads the work of a throughput so that first the busiest of the nodes that are not at their
 /// limit anyway is as little busy as can be, then the next.
-fn level(plan: &Plan, splits: &[Split], capacities: &[f64], flow: flow::Flow) -> Vec<f64> {
+fn level(splits: &[Split], capacities: &[f64], flow: flow::Flow) -> Vec<f64> {
     let mut limits = capacities.to_vec();
     let mut used = flow.used;
     // A hair less, as the largest throughput itself may not fit by a rounding.
@@ -250,9 +255,6 @@ fn level(plan: &Plan, splits: &[Split], capacities: &[f64], flow: flow::Flow) ->
             }
         }
         if !any {
-            break;
-        }
-        if plan.nodes.len() == fixed.iter().filter(|fixed| **fixed).count() {
             break;
         }
     }
@@ -347,8 +349,7 @@ fn error(
     };
     let (mut sum, mut squares, mut any) = (0.0, 0.0, false);
     for (at, homes) in placement.services.iter().enumerate() {
-        for (home, weight) in homes.iter().filter(|(home, _)| *home == node) {
-            debug_assert_eq!(*home, node);
+        for (_, weight) in homes.iter().filter(|(home, _)| *home == node) {
             let each = demands[at] * weight;
             sum += each;
             if let Some(error) = plan.services[at].demand_error {
@@ -368,9 +369,7 @@ fn worst_failure(plan: &Plan, placement: &Placement, demands: &[f64]) -> f64 {
         .map(|homes| homes.iter().fold(0, |set, (node, _)| set | 1 << node))
         .collect();
     let used = sets.iter().fold(0, |all, set| all | set);
-    let capacities: Vec<f64> = (0..plan.nodes.len())
-        .map(|node| plan.capacity(node))
-        .collect();
+    let capacities = plan.capacities();
     let without = |lost: usize| {
         let left: Vec<u32> = sets.iter().map(|set| set & !(1 << lost)).collect();
         flow::largest(&splits(plan, &left, demands), &capacities).throughput

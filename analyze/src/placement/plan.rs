@@ -137,6 +137,13 @@ impl Plan {
         usable.max(0.0) * 1000.0
     }
 
+    /// [`capacity`](Self::capacity) of all nodes.
+    pub(super) fn capacities(&self) -> Vec<f64> {
+        (0..self.nodes.len())
+            .map(|node| self.capacity(node))
+            .collect()
+    }
+
     /// Reads where services are to be: `web=s1:28,s2:72 db=s3`. A service that is not named is an
     /// error, as is a weight that is no positive number.
     ///

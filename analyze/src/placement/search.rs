@@ -8,8 +8,10 @@
 
 use super::flow;
 use super::limits::{ALL_PLACEMENTS, KEPT, SEARCH_STEPS, TIE_STEPS};
-use super::model::{Prediction, SAME, bits, group_of, pools, predict, predict_best, splits};
-use super::plan::{Placement, Plan};
+use super::model::{
+    Prediction, SAME, bits, even, group_of, pools, predict, predict_best, second_highest, splits,
+};
+use super::plan::Plan;
 
 /// The best placements of a plan.
 #[derive(Debug, Clone, Default)]
@@ -203,7 +205,7 @@ impl<'a> Search<'a> {
         }
         let nodes = plan.nodes.len();
         Self {
-            capacities: (0..nodes).map(|node| plan.capacity(node)).collect(),
+            capacities: plan.capacities(),
             classes: classes(plan, &items),
             load: vec![0.0; nodes],
             memory: plan.nodes.iter().map(|node| node.memory_mb).collect(),
@@ -479,15 +481,7 @@ impl<'a> Search<'a> {
     /// What a placement is worth, roughly where it is split: throughput first.
     fn worth(&self, sets: &[u32]) -> [f64; 4] {
         let replicas: u32 = sets.iter().map(|set| set.count_ones()).sum();
-        let even = Placement {
-            services: sets
-                .iter()
-                .map(|set| {
-                    let weight = 1.0 / f64::from(set.count_ones().max(1));
-                    bits(*set).map(|node| (node, weight)).collect()
-                })
-                .collect(),
-        };
+        let even = even(sets);
         if replicas as usize == sets.len() {
             let found = predict(self.plan, &even);
             return [
@@ -504,9 +498,7 @@ impl<'a> Search<'a> {
             let used: f64 = (0..sets.len()).map(|at| flow.used[at * nodes + node]).sum();
             used / self.capacities[node].max(1e-300)
         };
-        let mut busy: Vec<f64> = (0..nodes).map(busy).collect();
-        busy.sort_by(|a, b| b.total_cmp(a));
-        let second = busy.get(1).copied().unwrap_or(0.0);
+        let second = second_highest((0..nodes).map(busy).collect());
         [-flow.throughput, second, 0.0, f64::from(replicas)]
     }
 

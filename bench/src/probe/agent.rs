@@ -77,7 +77,7 @@ pub const WORDS: [&str; 2] = ["probe", "--agent"];
 ///
 /// # Errors
 ///
-/// None that can happen.
+/// When it cannot be written as JSON.
 pub fn ask_for(node: &str, sampling: &Sampling) -> Result<String> {
     Ok(serde_json::to_string(&Ask::Sample {
         schema: SCHEMA.to_owned(),
@@ -253,17 +253,9 @@ fn answer_of(to: &PathProbe, found: std::io::Result<Path>) -> Answer {
             told: path.told,
         },
         Err(error) => Answer::Notice {
-            text: unanswered(&to.peer, to, &error),
+            text: to.unanswered(&error),
         },
     }
-}
-
-/// What to say of a path of which nothing could be found out.
-pub(super) fn unanswered(peer: &str, to: &PathProbe, error: &std::io::Error) -> String {
-    format!(
-        "the path to {peer} ({}) could not be probed: {error}; a firewall may drop ICMP",
-        to.address
-    )
 }
 
 fn read_line(input: &mut impl BufRead) -> Result<Option<String>> {

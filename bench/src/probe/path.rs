@@ -42,6 +42,22 @@ pub struct PathProbe {
     pub peer_mtu: Option<u32>,
 }
 
+impl PathProbe {
+    /// The name of the other node, with its address where that is another word.
+    fn shown(&self) -> String {
+        match self.peer == self.address.to_string() {
+            true => self.peer.clone(),
+            false => format!("{} ({})", self.peer, self.address),
+        }
+    }
+
+    /// What to say when nothing could be found out.
+    pub fn unanswered(&self, error: &io::Error) -> String {
+        let shown = self.shown();
+        format!("the path to {shown} could not be probed: {error}; a firewall may drop ICMP")
+    }
+}
+
 /// Probes the path to a node, within about two seconds.
 ///
 /// # Errors
@@ -51,10 +67,7 @@ pub fn probe(node: &str, asked: &PathProbe, interfaces: &[Interface]) -> io::Res
     let to = asked.address;
     let mut path = Path {
         node: node.to_owned(),
-        peer: match asked.peer == to.to_string() {
-            true => asked.peer.clone(),
-            false => format!("{} ({to})", asked.peer),
-        },
+        peer: asked.shown(),
         mtu: 0,
         peer_mtu: asked.peer_mtu,
         passed: None,

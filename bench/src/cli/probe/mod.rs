@@ -118,7 +118,7 @@ pub(super) fn agent() -> Result<u8> {
     Ok(DONE)
 }
 
-/// A node: how other questions reach it, until they are asked.
+/// The nodes, and how the question for paths reaches each; `None` for this host, and once it is asked.
 type Questions = HashMap<String, Option<Sender<Vec<PathProbe>>>>;
 
 /// Starts the threads of the nodes.
@@ -251,46 +251,43 @@ impl Watch<'_> {
     /// Has the nodes probe the paths to each other, and to the peers that were named.
     fn probe_paths(&mut self, out: &mut Out) -> Result<()> {
         self.asked = true;
+        let named: Vec<PathProbe> = self.peers.iter().map(|address| named(*address)).collect();
+        let mut here = false;
         for (node, questions) in &mut self.nodes {
-            let mut to: Vec<PathProbe> = self.peers.iter().map(|address| named(*address)).collect();
             let Some(questions) = questions.take() else {
-                // This host: its own name is not known before it has said it.
-                let Some(host) = self.hosts.values().next() else {
-                    continue;
-                };
-                let found: Vec<_> = thread::scope(|scope| {
-                    let probes: Vec<_> = to
-                        .iter()
-                        .map(|to| {
-                            scope.spawn(|| probe::probe_path(&host.node, to, &host.interfaces))
-                        })
-                        .collect();
-                    probes.into_iter().map(|probe| probe.join().ok()).collect()
-                });
-                for (to, found) in to.iter().zip(found) {
-                    match found {
-                        Some(Ok(path)) => {
-                            let findings = self.check.as_mut().map(|check| check.path(&path));
-                            for finding in findings.unwrap_or_default() {
-                                self.findings += 1;
-                                out.line(&Line::Finding(finding))?;
-                            }
-                        }
-                        Some(Err(error)) => out.notice(&format!(
-                            "the path to {} could not be probed: {error}; a firewall may drop ICMP",
-                            to.address
-                        )),
-                        None => return Err(anyhow!("the probe of a path broke down")),
-                    }
-                }
+                here = true;
                 continue;
             };
             if let Some(host) = self.hosts.get(node) {
                 let others = self.hosts.iter().filter(|(name, _)| *name != node);
-                to.extend(others.filter_map(|(name, other)| shared(host, name, other)));
+                let others = others.filter_map(|(name, other)| shared(host, name, other));
                 // A node that is lost meanwhile says so itself.
-                let _ = questions.send(to);
+                let _ = questions.send(named.iter().cloned().chain(others).collect());
             }
+        }
+        match here {
+            true => self.probe_from_here(&named, out),
+            false => Ok(()),
+        }
+    }
+
+    /// Probes the paths from this host, which knows its own name once it has said it.
+    fn probe_from_here(&mut self, to: &[PathProbe], out: &mut Out) -> Result<()> {
+        let Some(host) = self.hosts.values().next() else {
+            return Ok(());
+        };
+        let found: Vec<_> = thread::scope(|scope| {
+            let probe =
+                |to| scope.spawn(move || probe::probe_path(&host.node, to, &host.interfaces));
+            let probes: Vec<_> = to.iter().map(probe).collect();
+            probes.into_iter().map(|probe| probe.join()).collect()
+        });
+        for (to, found) in to.iter().zip(found) {
+            let event = match found.map_err(|_| anyhow!("the probe of a path broke down"))? {
+                Ok(path) => Event::Path(path),
+                Err(error) => Event::Notice(to.unanswered(&error)),
+            };
+            self.event(event, out)?;
         }
         Ok(())
     }
