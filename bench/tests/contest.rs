@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use contest_target::Options;
 use in_process::Server;
 use serde_json::Value;
+use support::free_port;
 
 /// The scenario's folder.
 fn folder() -> String {
@@ -174,11 +175,6 @@ impl Drop for Nginx {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 fn configuration(folder: &Path, upstream: &str, plain: u16, tls: u16) -> String {

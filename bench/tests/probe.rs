@@ -3,6 +3,8 @@
 // Failing here is failing a test; what is skipped or measured is said.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod support;
+
 use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use isukit_analyze::host::{Attribution, Host, Line, Sample};
 use serde_json::Value;
+use support::free_port;
 
 const ISUKIT: &str = env!("CARGO_BIN_EXE_isukit");
 
@@ -355,11 +358,6 @@ impl Sshd {
             runtime,
         }
     }
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// The ports on which anybody listens.

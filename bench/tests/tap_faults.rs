@@ -44,8 +44,8 @@ fn a_dead_target_is_said_and_tried_again() {
         assert!(body.contains("cannot connect to 127.0.0.1"), "{body}");
     }
     // It is there now; the client's connection is still good.
-    drop(socket);
-    let _target = Target::on(listener(&address.to_string()), support::always(OK));
+    socket.listen(128).unwrap();
+    let _target = Target::on(socket.into(), support::always(OK));
     client.write_all(get).unwrap();
     expect(&mut client, OK.as_bytes());
     drop(client);

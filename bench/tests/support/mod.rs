@@ -17,7 +17,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -475,6 +475,24 @@ pub(crate) fn nobody() -> (socket2::Socket, SocketAddr) {
     socket.bind(&any.into()).unwrap();
     let address = socket.local_addr().unwrap().as_socket().unwrap();
     (socket, address)
+}
+
+/// A loopback port for a program that is told its port by number.
+///
+/// It is below the ports that the kernel hands out by itself (from 32,768 on, unless set
+/// otherwise), so that nobody gets it by chance before that program has it.
+pub(crate) fn free_port() -> u16 {
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    let ports = 10_000..32_000_u32;
+    for _ in ports.clone() {
+        let tried = TRIED.fetch_add(1, Ordering::Relaxed);
+        let offset = (std::process::id().wrapping_mul(97).wrapping_add(tried)) % 22_000;
+        let port = u16::try_from(ports.start + offset).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free in {ports:?}");
 }
 
 /// Do `work` on every item, a few at a time, and fail with the first that failed.

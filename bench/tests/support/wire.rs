@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Process, Target, listener};
+use super::{Process, Target, free_port, listener};
 
 /// Packets that are being captured on loopback.
 pub(crate) struct Tcpdump {
@@ -233,7 +233,7 @@ impl Nginx {
         std::fs::write(at("cert.pem"), signed.cert.pem()).unwrap();
         std::fs::write(at("cert.der"), signed.cert.der()).unwrap();
         std::fs::write(at("key.pem"), signed.signing_key.serialize_pem()).unwrap();
-        let [port, front] = free_ports();
+        let (port, front) = (free_port(), free_port());
         let configuration = configuration(folder.path(), upstream, [port, front], tls);
         std::fs::write(at("nginx.conf"), configuration).unwrap();
         let path = std::env::var("PATH").unwrap_or_default();
@@ -260,11 +260,6 @@ impl Nginx {
         }
         nginx
     }
-}
-
-fn free_ports() -> [u16; 2] {
-    let both = [(); 2].map(|()| listener("127.0.0.1:0"));
-    both.map(|listener| listener.local_addr().unwrap().port())
 }
 
 fn configuration(
