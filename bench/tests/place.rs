@@ -201,6 +201,25 @@ fn what_is_wrong_with_a_plan_is_said_with_its_line() {
 }
 
 #[test]
+fn what_is_no_text_and_what_has_no_end_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plan.toml");
+    std::fs::write(&path, b"[[node]]\nname = \"\xff\"\n").unwrap();
+    for (plan, why) in [
+        (path.as_path(), "plan.toml: byte 17 is not UTF-8"),
+        (Path::new("/dev/zero"), "/dev/zero has more than "),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_isukit"))
+            .args(["place".as_ref(), plan.as_os_str()])
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(why), "{stderr}");
+    }
+}
+
+#[test]
 fn nginx_takes_what_is_to_be_pasted_and_the_rest_is_well_formed() {
     let folder = tempfile::tempdir().unwrap();
     let plan = PLAN

@@ -73,6 +73,10 @@ struct Network<'a> {
     left: Vec<f64>,
     nothing: f64,
     seen_items: Vec<bool>,
+    /// The items that were seen, in order.
+    queue: Vec<usize>,
+    /// For each of them the node from which it was seen, if it does not want something itself.
+    from: Vec<Option<usize>>,
     /// For each node that was reached the item from which.
     reached: Vec<Option<usize>>,
 }
@@ -87,6 +91,8 @@ impl<'a> Network<'a> {
             left: vec![0.0; capacities.len()],
             nothing: 0.0,
             seen_items: vec![false; items.len()],
+            queue: Vec::with_capacity(items.len()),
+            from: vec![None; items.len()],
             reached: vec![None; capacities.len()],
         }
     }
@@ -111,16 +117,16 @@ impl<'a> Network<'a> {
     fn push_once(&mut self) -> bool {
         self.seen_items.fill(false);
         self.reached.fill(None);
-        let mut queue: Vec<usize> = Vec::with_capacity(self.items.len());
-        let mut from: Vec<Option<usize>> = vec![None; self.items.len()];
+        self.queue.clear();
+        self.from.fill(None);
         for item in 0..self.items.len() {
             if self.wanted[item] > self.nothing {
                 self.seen_items[item] = true;
-                queue.push(item);
+                self.queue.push(item);
             }
         }
         let mut at = 0;
-        while let Some(&item) = queue.get(at) {
+        while let Some(&item) = self.queue.get(at) {
             at += 1;
             for node in 0..self.capacities.len() {
                 if self.reached[node].is_some() || self.room(item, node) <= self.nothing {
@@ -128,15 +134,15 @@ impl<'a> Network<'a> {
                 }
                 self.reached[node] = Some(item);
                 if self.left[node] > self.nothing {
-                    self.take(item, node, &from);
+                    self.take(item, node);
                     return true;
                 }
-                for (other, giver) in from.iter_mut().enumerate() {
+                for (other, giver) in self.from.iter_mut().enumerate() {
                     let gives = self.used[other * self.capacities.len() + node];
                     if !self.seen_items[other] && gives > self.nothing {
                         self.seen_items[other] = true;
                         *giver = Some(node);
-                        queue.push(other);
+                        self.queue.push(other);
                     }
                 }
             }
@@ -154,8 +160,8 @@ impl<'a> Network<'a> {
     }
 
     /// Lets flow along the path that ends with `item` to `node`.
-    fn take(&mut self, item: usize, node: usize, from: &[Option<usize>]) {
-        let nodes = self.capacities.len();
+    fn take(&mut self, item: usize, node: usize) {
+        let (nodes, from) = (self.capacities.len(), &self.from);
         // The narrowest place first, from the end back to an item that wants.
         let mut amount = self.left[node];
         let (mut here, mut to) = (item, node);

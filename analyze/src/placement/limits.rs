@@ -24,6 +24,9 @@ pub(super) const ALL_PLACEMENTS: f64 = 1_000.0;
 /// Steps of the search for the highest throughput, about a fifth of a microsecond each.
 pub(super) const SEARCH_STEPS: u64 = 20_000;
 
+/// Steps of improving what was found.
+pub(super) const CLIMB_STEPS: u64 = 10_000;
+
 /// Steps of the search among placements that are equally good, or nearly.
 pub(super) const TIE_STEPS: u64 = 2_000;
 

@@ -145,6 +145,10 @@ pub(super) fn predict_best(plan: &Plan, nodes: &[u32]) -> Prediction {
             for (node, weight) in homes.iter_mut() {
                 *weight = used[at * count + *node] / all;
             }
+            // A copy that has nothing to do is none, unless it stands by for the loss of another.
+            if !plan.survive_node_failure {
+                homes.retain(|(_, weight)| *weight > SAME);
+            }
         }
     }
     together(plan, &mut placement);
@@ -173,8 +177,12 @@ pub(super) fn even(sets: &[u32]) -> Placement {
 }
 
 /// The places of the bits of a set.
-pub(super) fn bits(set: u32) -> impl Iterator<Item = usize> {
-    (0..32).filter(move |bit| set & (1 << bit) != 0)
+pub(super) fn bits(mut set: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = set.trailing_zeros();
+        set &= set.checked_sub(1)?;
+        Some(bit as usize)
+    })
 }
 
 /// The services as what may be split. Those that go together are one, as the first of them.
@@ -363,11 +371,7 @@ fn error(
 
 /// What is left when the worst node is lost; the others take over by their weights.
 fn worst_failure(plan: &Plan, placement: &Placement, demands: &[f64]) -> f64 {
-    let sets: Vec<u32> = placement
-        .services
-        .iter()
-        .map(|homes| homes.iter().fold(0, |set, (node, _)| set | 1 << node))
-        .collect();
+    let sets = placement.sets();
     let used = sets.iter().fold(0, |all, set| all | set);
     let capacities = plan.capacities();
     let without = |lost: usize| {

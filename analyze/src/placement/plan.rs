@@ -129,6 +129,15 @@ pub struct Placement {
     pub services: Vec<Vec<(usize, f64)>>,
 }
 
+impl Placement {
+    /// The nodes of each service, a bit for each.
+    pub(super) fn sets(&self) -> Vec<u32> {
+        let set =
+            |homes: &Vec<(usize, f64)>| homes.iter().fold(0, |set, (node, _)| set | 1 << node);
+        self.services.iter().map(set).collect()
+    }
+}
+
 impl Plan {
     /// The CPU of a node that services can have, in milliseconds a second.
     pub(super) fn capacity(&self, node: usize) -> f64 {

@@ -7,7 +7,7 @@
 //! may be split come last; until they are placed they count as if they could be anywhere.
 
 use super::flow;
-use super::limits::{ALL_PLACEMENTS, KEPT, SEARCH_STEPS, TIE_STEPS};
+use super::limits::{ALL_PLACEMENTS, CLIMB_STEPS, KEPT, SEARCH_STEPS, TIE_STEPS};
 use super::model::{
     Prediction, SAME, bits, even, group_of, pools, predict, predict_best, second_highest, splits,
 };
@@ -29,15 +29,13 @@ pub fn rank(plan: &Plan, count: usize) -> Ranking {
     let mut search = Search::new(plan);
     let count = count.min(super::limits::MOST_RANKED);
     let mut is_proven = true;
-    let bound = search.bound();
+    let bound = search.at_most(0);
+    search.enough = bound * (1.0 - SAME);
     if search.placements() <= ALL_PLACEMENTS {
         search.collect(0.0, u64::MAX);
     } else {
-        let mut highest = search.highest();
+        let highest = search.highest();
         is_proven = !search.is_cut_short;
-        if search.is_cut_short {
-            highest = search.climb();
-        }
         for share in [1.0, 0.7, 0.0] {
             if search.found.len() < count || share == 1.0 {
                 search.collect(highest * share, TIE_STEPS);
@@ -91,10 +89,19 @@ fn compare_ranks(a: &[f64], b: &[f64]) -> std::cmp::Ordering {
 }
 
 /// What a flow costs, in steps of the search.
-const FLOW_STEPS: u64 = 12;
+const FLOW_STEPS: u64 = 24;
 
-/// Rounds of improving by moving single services.
-const CLIMBS: usize = 8;
+/// Choices for a service that may be split, of which most are given up at a glance, for one step.
+const GLANCES: u64 = 8;
+
+/// Steps before what was found is improved for the first time.
+const FIRST_STEPS: u64 = 200;
+
+/// Items that are moved at random before what was found is improved anew.
+const SHAKEN: usize = 2;
+
+/// Services that may be split and are looked at in all their groups; of more, only all together.
+const GROUPED: usize = 4;
 
 /// Services that have to be placed alike.
 #[derive(Debug)]
@@ -132,6 +139,8 @@ struct Search<'a> {
     chosen: Vec<u32>,
     /// The throughput that has to be reached.
     floor: f64,
+    /// The throughput at which the search for the highest ends.
+    enough: f64,
     collects: bool,
     steps: u64,
     most_steps: u64,
@@ -217,6 +226,7 @@ impl<'a> Search<'a> {
             items,
             plan,
             floor: 0.0,
+            enough: f64::INFINITY,
             collects: false,
             steps: 0,
             most_steps: 0,
@@ -233,55 +243,182 @@ impl<'a> Search<'a> {
             .product()
     }
 
-    /// The highest throughput.
+    /// The highest throughput. A good one is found first, so that what is not better is given up early.
     fn highest(&mut self) -> f64 {
-        (self.collects, self.floor, self.steps, self.most_steps) = (false, 0.0, 0, SEARCH_STEPS);
-        self.place(0);
-        self.is_cut_short = self.steps >= self.most_steps;
-        self.floor
-    }
-
-    /// Improves the best that was found by moving one service at a time, as long as that helps.
-    fn climb(&mut self) -> f64 {
-        for _ in 0..CLIMBS {
-            let Some(best) = self.found.first().cloned() else {
-                break;
-            };
-            let mut better: Option<Leaf> = None;
-            for at in 0..self.items.len() {
-                for choice in 0..self.items[at].sets.len() {
-                    let set = self.items[at].sets[choice];
-                    let mut sets = best.sets.clone();
-                    let services = self.items[at].services.iter();
-                    services.for_each(|service| sets[*service] = set);
-                    if !self.is_allowed(&sets) {
-                        continue;
-                    }
-                    let rank = self.worth(&sets);
-                    let beaten = better.as_ref().unwrap_or(&best).rank[0];
-                    if rank[0] < beaten - SAME * beaten.abs() {
-                        better = Some(Leaf { rank, sets });
-                    }
-                }
-            }
-            let Some(better) = better else { break };
-            self.floor = -better.rank[0];
-            self.found = vec![better];
+        self.floor = 0.0;
+        self.descend(FIRST_STEPS);
+        if self.is_cut_short {
+            self.climb();
+            self.descend(SEARCH_STEPS);
         }
         self.floor
     }
 
-    /// Whether memory suffices and strangers are apart.
-    fn is_allowed(&self, sets: &[u32]) -> bool {
-        let of = |item: &Item| item.services.first().map_or(0, |service| sets[*service]);
-        let fits = self.plan.nodes.iter().enumerate().all(|(node, it)| {
-            let here = self.items.iter().filter(|item| of(item) & (1 << node) != 0);
-            here.map(|item| item.memory).sum::<f64>() <= it.memory_mb + 1e-6
-        });
-        fits && self.items.iter().all(|item| {
-            let mut strangers = item.apart.iter();
-            strangers.all(|other| of(item) & of(&self.items[*other]) == 0)
+    /// Looks for something better than the floor.
+    fn descend(&mut self, most_steps: u64) {
+        (self.collects, self.steps, self.most_steps) = (false, 0, most_steps);
+        self.place(0);
+        self.is_cut_short = self.steps >= self.most_steps;
+    }
+
+    /// Improves the best that was found as long as small changes help, then shakes it and tries again.
+    fn climb(&mut self) {
+        (self.steps, self.most_steps) = (0, CLIMB_STEPS);
+        let Some(best) = self.found.first() else {
+            return;
+        };
+        let of = |item: &Item| item.services.first().map_or(0, |at| best.sets[*at]);
+        let mut best: Vec<u32> = self.items.iter().map(of).collect();
+        let mut tried = best.clone();
+        // The same plan gets the same answer.
+        let mut random = fastrand::Rng::with_seed(1);
+        while !self.is_over() {
+            let reached = self.improve(&mut tried);
+            if reached > self.floor * (1.0 + SAME) {
+                let sets = self.by_service(&tried);
+                let rank = self.worth(&sets);
+                self.floor = reached;
+                self.found = vec![Leaf { rank, sets }];
+                best.clone_from(&tried);
+            }
+            tried.clone_from(&best);
+            for _ in 0..SHAKEN {
+                let at = random.usize(..tried.len());
+                let sets = &self.items[at].sets;
+                tried[at] = sets[random.usize(..sets.len())];
+            }
+        }
+    }
+
+    /// Moves one item, or two against each other, as long as that helps. Returns the throughput that
+    /// is reached then; 0 for what is not allowed.
+    fn improve(&mut self, sets: &mut [u32]) -> f64 {
+        let Some(mut reached) = self.reaches(sets, 0.0) else {
+            return 0.0;
+        };
+        loop {
+            let before = reached;
+            for at in 0..sets.len() {
+                for choice in 0..self.items[at].sets.len() {
+                    let old = std::mem::replace(&mut sets[at], self.items[at].sets[choice]);
+                    match self.reaches(sets, reached) {
+                        Some(more) => reached = more,
+                        None => sets[at] = old,
+                    }
+                }
+                for other in 0..at {
+                    let can = |item: usize, set: u32| self.items[item].sets.contains(&set);
+                    if sets[at] == sets[other] || !can(at, sets[other]) || !can(other, sets[at]) {
+                        continue;
+                    }
+                    sets.swap(at, other);
+                    match self.reaches(sets, reached) {
+                        Some(more) => reached = more,
+                        None => sets.swap(at, other),
+                    }
+                }
+                if self.is_over() {
+                    return reached;
+                }
+            }
+            if reached <= before {
+                return reached;
+            }
+        }
+    }
+
+    /// The throughput of a placement, by item, if it is allowed and more than a floor.
+    fn reaches(&mut self, by_item: &[u32], floor: f64) -> Option<f64> {
+        self.steps += 1;
+        let target = floor * (1.0 + SAME);
+        if !self.is_allowed(by_item) || !self.could_reach(by_item, target) {
+            return None;
+        }
+        self.steps += FLOW_STEPS;
+        let reached = -self.worth(&self.by_service(by_item))[0];
+        (reached > target).then_some(reached)
+    }
+
+    /// What no throughput as high can do without: each on one node finds room there, and those that
+    /// may be split find it beside them.
+    fn could_reach(&self, by_item: &[u32], target: f64) -> bool {
+        let mut load = vec![0.0; self.capacities.len()];
+        for (item, set) in self.items[..self.singles].iter().zip(by_item) {
+            load[set.trailing_zeros() as usize] += item.demand;
+            if item.most < item.demand * target {
+                return false;
+            }
+        }
+        let mut nodes = self.capacities.iter().zip(&load);
+        if !nodes.all(|(capacity, load)| *capacity >= load * target) {
+            return false;
+        }
+        let room = self.room(&load, target);
+        (self.singles..self.items.len()).all(|at| {
+            let groups = self.groups(at, by_item);
+            self.shares_fit(at, by_item, &groups, &room, target)
         })
+    }
+
+    /// What is left of each node for a throughput beside a load, in milliseconds a request.
+    fn room(&self, load: &[f64], target: f64) -> Vec<f64> {
+        let nodes = self.capacities.iter().zip(load);
+        let room = nodes.map(|(capacity, load)| (capacity / target - load).max(0.0));
+        room.collect()
+    }
+
+    /// Whether an item that may be split could have what it needs for a throughput, alone and with
+    /// each group of those before it: what a group needs has to be there on its nodes together.
+    fn shares_fit(
+        &self,
+        at: usize,
+        by_item: &[u32],
+        groups: &[(u32, f64)],
+        room: &[f64],
+        target: f64,
+    ) -> bool {
+        if target <= 0.0 {
+            return true;
+        }
+        let slack = 1.0 - SAME;
+        let item = &self.items[at];
+        let most = item.most / target;
+        let own: f64 = bits(by_item[at]).map(|node| room[node].min(most)).sum();
+        if own < item.demand * slack {
+            return false;
+        }
+        groups.iter().all(|(set, demand)| {
+            let room = bits(set | by_item[at]).map(|node| room[node]);
+            room.sum::<f64>() >= (demand + item.demand) * slack
+        })
+    }
+
+    /// The nodes and the demand of all groups of those before an item that may be split, if there are
+    /// few; else of all of them together.
+    fn groups(&self, at: usize, by_item: &[u32]) -> Vec<(u32, f64)> {
+        let items = self.items[..at].iter().zip(by_item).skip(self.singles);
+        let mut groups = vec![(0, 0.0)];
+        for (item, set) in items {
+            let joined = groups
+                .iter()
+                .map(|(all, demand)| (all | set, demand + item.demand));
+            match at - self.singles <= GROUPED {
+                true => groups.extend(joined.collect::<Vec<_>>()),
+                false => groups = joined.collect(),
+            }
+        }
+        groups
+    }
+
+    /// Whether memory suffices and strangers are apart.
+    fn is_allowed(&self, by_item: &[u32]) -> bool {
+        let fits = self.plan.nodes.iter().enumerate().all(|(node, it)| {
+            let items = self.items.iter().zip(by_item);
+            let here = items.filter(|(_, set)| **set & (1 << node) != 0);
+            here.map(|(item, _)| item.memory).sum::<f64>() <= it.memory_mb + 1e-6
+        });
+        let mut items = self.items.iter().zip(by_item);
+        fits && items.all(|(item, set)| item.apart.iter().all(|other| set & by_item[*other] == 0))
     }
 
     /// Gathers placements that reach a throughput.
@@ -294,7 +431,7 @@ impl<'a> Search<'a> {
 
     fn place(&mut self, at: usize) {
         self.steps += 1;
-        if self.steps >= self.most_steps {
+        if self.is_over() {
             return;
         }
         if at == self.items.len() {
@@ -304,6 +441,11 @@ impl<'a> Search<'a> {
         } else {
             self.place_split(at);
         }
+    }
+
+    /// Whether it has taken too long, or nothing can be better.
+    fn is_over(&self) -> bool {
+        self.steps >= self.most_steps || !self.collects && self.floor >= self.enough
     }
 
     /// What has to be reached: more than the best so far, or the floor.
@@ -367,9 +509,9 @@ impl<'a> Search<'a> {
         if target <= 0.0 {
             return true;
         }
-        let mut left: Vec<f64> = Vec::with_capacity(self.load.len());
-        for (capacity, load) in self.capacities.iter().zip(&self.load) {
-            left.push((capacity / target - load).max(0.0));
+        let mut left = self.room(&self.load, target);
+        if !self.rest_has_slots(from, &left) {
+            return false;
         }
         if rest.split_nodes > 0 && rest.split_nodes < left.len() {
             left.sort_unstable_by(|a, b| b.total_cmp(a));
@@ -385,6 +527,23 @@ impl<'a> Search<'a> {
             && poured + others.min(rest.demand) >= (rest.demand + rest.split_demand) * slack
     }
 
+    /// Whether the nodes have places enough for those on one node that are still to be placed, at
+    /// each of their sizes: so many as are at least so large.
+    fn rest_has_slots(&self, from: usize, left: &[f64]) -> bool {
+        let rest = self.items[..self.singles].iter().skip(from);
+        let largest = left.iter().copied().fold(0.0, f64::max) * (1.0 + SAME);
+        // Where many go into one node, the sum of what is left says as much.
+        let rest = rest.take_while(|item| item.demand * 3.0 > largest);
+        rest.zip(1..).all(|(item, needed)| {
+            let slots = |left: &f64| match () {
+                () if left * (1.0 + SAME) < item.demand => 0,
+                () if left * (1.0 + SAME) < item.demand * 2.0 => 1,
+                () => 2,
+            };
+            left.iter().map(slots).sum::<usize>() >= needed
+        })
+    }
+
     fn is_beside_a_stranger(&self, at: usize, set: u32) -> bool {
         let mut apart = self.items[at].apart.iter();
         apart.any(|other| self.chosen[*other] & set != 0)
@@ -392,26 +551,35 @@ impl<'a> Search<'a> {
 
     fn place_split(&mut self, at: usize) {
         let memory = self.items[at].memory;
+        let has_many = self.items.len() - self.singles > GROUPED;
+        self.steps += self.items[at].sets.len() as u64 / GLANCES;
+        let groups = self.groups(at, &self.chosen);
+        let mut target = self.target();
+        let mut room = self.room(&self.load, target);
         for choice in 0..self.items[at].sets.len() {
-            if self.steps >= self.most_steps {
-                return;
+            if self.is_over() {
+                break;
+            }
+            if self.target() > target {
+                target = self.target();
+                room = self.room(&self.load, target);
             }
             let set = self.items[at].sets[choice];
-            let no_memory = bits(set).any(|node| self.memory[node] < memory - 1e-6);
-            if no_memory || self.is_beside_a_stranger(at, set) {
+            self.chosen[at] = set;
+            if !self.shares_fit(at, &self.chosen, &groups, &room, target)
+                || bits(set).any(|node| self.memory[node] < memory - 1e-6)
+                || self.is_beside_a_stranger(at, set)
+                || has_many && target > 0.0 && self.at_most(at + 1) < target
+            {
                 continue;
             }
-            self.chosen[at] = set;
             bits(set).for_each(|node| self.memory[node] -= memory);
             bits(set).for_each(|node| self.placed[node] += 1);
-            let target = self.target();
-            if target <= 0.0 || self.at_most(at + 1) >= target {
-                self.place(at + 1);
-            }
+            self.place(at + 1);
             bits(set).for_each(|node| self.placed[node] -= 1);
             bits(set).for_each(|node| self.memory[node] += memory);
-            self.chosen[at] = 0;
         }
+        self.chosen[at] = 0;
     }
 
     /// The throughput that is not exceeded if those from `from` on may be split over all their nodes.
@@ -429,10 +597,6 @@ impl<'a> Search<'a> {
         flow::largest(&splits, &self.capacities).throughput
     }
 
-    fn bound(&mut self) -> f64 {
-        self.at_most(0)
-    }
-
     fn leaf(&mut self) {
         if !self.collects && self.singles == self.items.len() && self.is_linear {
             // Everything is on one node each: the loads say it all.
@@ -446,13 +610,13 @@ impl<'a> Search<'a> {
             let rps = threads.fold(rps, f64::min);
             if rps > self.floor {
                 self.floor = rps;
-                let (rank, sets) = ([-rps, 0.0, 0.0, 0.0], self.sets());
+                let (rank, sets) = ([-rps, 0.0, 0.0, 0.0], self.by_service(&self.chosen));
                 self.found = vec![Leaf { rank, sets }];
             }
             return;
         }
         self.steps += FLOW_STEPS;
-        let sets = self.sets();
+        let sets = self.by_service(&self.chosen);
         let rank = self.worth(&sets);
         if -rank[0] < self.target() {
             return;
@@ -467,10 +631,10 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The sets of nodes by service.
-    fn sets(&self) -> Vec<u32> {
+    /// Sets of nodes by service, from those by item.
+    fn by_service(&self, by_item: &[u32]) -> Vec<u32> {
         let mut sets = vec![0; self.plan.services.len()];
-        for (item, set) in self.items.iter().zip(&self.chosen) {
+        for (item, set) in self.items.iter().zip(by_item) {
             item.services
                 .iter()
                 .for_each(|service| sets[*service] = *set);
@@ -520,6 +684,14 @@ impl<'a> Search<'a> {
         let found = found.map(|leaf| predict_best(self.plan, &leaf.sets));
         let mut placements: Vec<Prediction> = found.filter(Prediction::is_feasible).collect();
         placements.sort_by(|a, b| compare(self.plan, a, b));
+        // Without the copies that have nothing to do, two may be one.
+        let mut seen: Vec<Vec<u32>> = Vec::new();
+        placements.retain(|found| {
+            let sets = found.placement.sets();
+            let is_new = !seen.contains(&sets);
+            seen.extend(is_new.then_some(sets));
+            is_new
+        });
         placements
     }
 }

@@ -141,6 +141,33 @@ fn a_replicated_service_gets_the_weights_that_give_most() {
 }
 
 #[test]
+fn a_copy_with_nothing_to_do_is_none() {
+    let mut web = service("web", 4.0, 10.0);
+    (web.max_replicas, web.threads_max) = (3, 1.0);
+    let nodes = vec![
+        node("s1", 1.0, 100.0),
+        node("s2", 1.0, 100.0),
+        node("s3", 1.0, 100.0),
+    ];
+    // The others leave no CPU on s3.
+    let mut busy = nodes.clone();
+    busy[2].background_cores = 1.0;
+    let plan = Plan {
+        nodes: busy,
+        services: vec![web],
+        ..Plan::default()
+    };
+    let found = rank(&plan, 10).placements;
+    let mut sets: Vec<Vec<u32>> = found.iter().map(|it| it.placement.sets()).collect();
+    assert!((found[0].rps - 500.0).abs() < 0.1, "{found:?}");
+    assert_eq!(sets[0], [0b011], "{found:?}");
+    sets.sort();
+    let all = sets.len();
+    sets.dedup();
+    assert_eq!(sets.len(), all, "{found:?}");
+}
+
+#[test]
 fn a_buffer_pool_takes_the_memory_there_is_and_spares_cpu() {
     let mut db = service("db", 0.0, 100.0);
     db.pool = Some(Pool {

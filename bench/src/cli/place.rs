@@ -1,6 +1,8 @@
 //! `isukit place`: where each service should live.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -165,14 +167,17 @@ fn report(args: &PlaceArgs) -> Result<Report> {
 
 fn read(path: &Path) -> Result<String> {
     let what = || format!("cannot read {}", path.display());
-    let metadata = std::fs::metadata(path).with_context(what)?;
-    ensure!(
-        metadata.len() <= LARGEST,
-        "{} has {} bytes, more than {LARGEST}",
-        path.display(),
-        metadata.len()
-    );
-    std::fs::read_to_string(path).with_context(what)
+    let file = File::open(path).with_context(what)?;
+    let mut bytes = Vec::new();
+    // What its length is said to be is not asked: a device or a pipe has none.
+    let read = file.take(LARGEST + 1).read_to_end(&mut bytes);
+    let read = read.with_context(what)? as u64;
+    let path = path.display();
+    ensure!(read <= LARGEST, "{path} has more than {LARGEST} bytes");
+    String::from_utf8(bytes).map_err(|error| {
+        let byte = error.utf8_error().valid_up_to();
+        anyhow!("{path}: byte {byte} is not UTF-8: is it the file that was meant?")
+    })
 }
 
 fn written(report: &Report, style: TableStyle, args: &PlaceArgs) -> String {
