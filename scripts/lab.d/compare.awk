@@ -2,16 +2,17 @@
 #
 #   awk -f compare.awk PREDICTIONS MEASURED
 #
-# Lines of `PLACEMENT<tab>RPS NODE`, and of `PLACEMENT<tab>RPS SPEED NODE SHARE`, several for several rounds. SPEED is
-# that of the machine, 1 during the calibration; the table has what the rate would have been at that speed,
-# for work that only computes. NODE was the busiest, with SHARE of its cores.
+# Lines of `PLACEMENT<tab>RPS NODE`, and of `PLACEMENT<tab>RPS SPEED NODE SHARE`, several of both for several rounds,
+# whose means are compared. SPEED is that of the machine, 1 during the round's calibration; the table has what
+# the rate would have been at that speed, for work that only computes. NODE was the busiest, with SHARE of its cores.
 
 BEGIN { FS = "\t" }
 NR == FNR {
   split($2, said, " ")
-  placement[++count] = $1
-  predicted[$1] = said[1]
-  limit[$1] = said[2]
+  if (!($1 in sums)) placement[++count] = $1
+  sums[$1] += said[1]
+  predicted[$1] = sums[$1] / ++calibrated[$1]
+  if (!index(limit[$1], said[2])) limit[$1] = limit[$1] (limit[$1] ? ", " : "") said[2]
   next
 }
 {

@@ -1,5 +1,6 @@
 # Sourced by scripts/lab: how well throughput is predicted. Demands are taken in one placement,
-# what they predict for all of them is written down, and only then is each placement run.
+# what they predict for all of them is written down, and only then is each placement run. All of
+# that is one round; several of them show how much comes from the machine.
 #
 # A virtual machine's CPU is faster at one time than at another, though no quota shows it. So every run
 # measures the machine's speed besides, and the table has both: what was measured, and what it would
@@ -36,39 +37,40 @@ lab_measure() {
   trap 'exit 130' INT TERM HUP
   trap 'measure_again down' EXIT
 
-  say "calibrating in: ${placements[0]}"
-  # All predictions stand on this one run, so it is the longest.
-  measure_one "$out/calibration" "${placements[0]}" $((seconds * 3)) --probe
-  write_plan "$out"
-  for placement in "${placements[@]}"; do
-    printf '%s\t%s\n' "$placement" "$(predict "$out" "$placement")"
-  done >"$out/predictions"
-  chmod a-w "$out/predictions"
-
-  local round number
+  local round number here
   for round in $(seq "$rounds"); do
+    here=$out/$round
+    mkdir "$here"
+    say "round $round, calibrating in: ${placements[0]}"
+    # All predictions of the round stand on this one run, so it is the longest.
+    measure_one "$here/calibration" "${placements[0]}" $((seconds * 3)) --probe
+    write_plan "$here"
+    for placement in "${placements[@]}"; do
+      printf '%s\t%s\n' "$placement" "$(predict "$here" "$placement")"
+    done >"$here/predictions"
+    chmod a-w "$here/predictions"
     for number in "${!placements[@]}"; do
-      say "round $round, placement $((number + 1)) of ${#placements[@]}: ${placements[number]}"
-      measure_one "$out/$round-$((number + 1))" "${placements[number]}" "$seconds"
+      placement=${placements[number]}
+      say "round $round, placement $((number + 1)) of ${#placements[@]}: $placement"
+      measure_one "$here/$((number + 1))" "$placement" "$seconds"
+      printf '%s\t%s\n' "$placement" "$(rates "$here" $((number + 1)))" >>"$out/measured"
     done
+    cat "$here/predictions" >>"$out/predictions"
+    # What there is so far, should a later round be cut off.
+    awk -f "$lab_parts/compare.awk" "$out/predictions" "$out/measured" >"$out/results.md"
   done
-  for number in "${!placements[@]}"; do
-    for round in $(seq "$rounds"); do
-      printf '%s\t%s\n' "${placements[number]}" "$(rates "$out/$round-$((number + 1))")"
-    done
-  done >"$out/measured"
-  awk -f "$lab_parts/compare.awk" "$out/predictions" "$out/measured" | tee "$out/results.md"
+  cat "$out/results.md"
 }
 
-# The rate of a run, the machine's speed relative to the calibration's, and the busiest node.
+# The rate of a run of a round, the machine's speed relative to the calibration's, and the busiest node.
 rates() {
   local base
-  base=$(awk '$1 == "speed" { print $2 }' "$out/calibration/demand")
+  base=$(awk '$1 == "speed" { print $2 }' "$1/calibration/demand")
   awk -v base="$base" '
     $1 == "rps" { rps = $2 }
     $1 == "speed" { speed = $2 / base }
     $1 == "node" && $3 > share { share = $3; busiest = $2 }
-    END { printf "%s %.4f %s %s\n", rps, speed, busiest, share }' "$1/demand"
+    END { printf "%s %.4f %s %s\n", rps, speed, busiest, share }' "$1/$2/demand"
 }
 
 # Each placement has a lab of its own, from nothing.
