@@ -201,6 +201,73 @@ fn what_is_wrong_with_a_plan_is_said_with_its_line() {
 }
 
 #[test]
+fn what_ties_is_counted_however_little_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let count = |top: &str| {
+        json(&place(
+            folder.path(),
+            PLAN,
+            &["--format", "json", "--top", top],
+        ))["ties"]
+            .clone()
+    };
+    assert_eq!(count("1"), count("20"));
+    assert!(count("1").as_u64().unwrap() > 1);
+    // Nodes without a difference are one placement, and that is said.
+    let plan = "[[node]]\nname = \"s1\"\ncores = 2\nmemory_mb = 1000\n\
+                [[node]]\nname = \"s2\"\ncores = 2\nmemory_mb = 1000\n\
+                [[service]]\nname = \"a\"\ndemand_ms = 1\nmemory_mb = 1\n";
+    let text = String::from_utf8(place(folder.path(), plan, &[]).stdout).unwrap();
+    assert!(text.contains("s1 and s2 are alike"), "{text}");
+    assert!(text.contains("a on s1: s2 would do as well\n"), "{text}");
+}
+
+#[test]
+fn what_was_asked_for_is_shown_as_a_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = "[[node]]\nname = \"s1\"\ncores = 2\nmemory_mb = 1000\naddress = \"fd00::2\"\n\
+                [[node]]\nname = \"s2\"\ncores = 1\nmemory_mb = 1000\n\
+                [[service]]\nname = \"123\"\ndemand_ms = 1\nmemory_mb = 990\npinned_to = \"s1\"\nport = 80\n\
+                [[service]]\nname = \"web_1\"\ndemand_ms = 1\nmemory_mb = 1\n\
+                [[service]]\nname = \"web-1\"\ndemand_ms = 1\nmemory_mb = 1\n\
+                [[call]]\nfrom = \"web-1\"\nto = \"123\"\nper_request = 1\n";
+    let output = place(
+        folder.path(),
+        plan,
+        &[
+            "--assign",
+            "123=s2 web_1=s1 web-1=s1",
+            "--assign",
+            "123=s1 web_1=s2 web-1=s2",
+            "--top",
+            "1",
+            "--recipes",
+        ],
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("2 placements as given") && text.contains("\n2 "),
+        "{text}"
+    );
+    assert!(text.contains("to paste, for placement 2:"), "{text}");
+    assert!(text.contains("server [fd00::2]:80;"), "{text}");
+    assert!(
+        text.contains("name: \"123\"") && text.contains("name: \"web-1-2\""),
+        "{text}"
+    );
+    // With 15% more it would not fit.
+    assert!(
+        text.contains("memory: 1000Mi") && text.contains("cut to what fits"),
+        "{text}"
+    );
+    let refused = place(folder.path(), plan, &["--recipes", "--format", "json"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let full = plan.replace("cores = 2", "cores = 2\nbackground_cores = 2");
+    let text = String::from_utf8(place(folder.path(), &full, &[]).stdout).unwrap();
+    assert!(text.contains("background_cores and headroom"), "{text}");
+}
+
+#[test]
 fn what_is_no_text_and_what_has_no_end_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.toml");

@@ -3,7 +3,7 @@
 #   awk -f compare.awk PREDICTIONS MEASURED
 #
 # Lines of `PLACEMENT<tab>RPS NODE`, and of `PLACEMENT<tab>RPS SPEED NODE SHARE`, several of both for several rounds,
-# whose means are compared. SPEED is that of the machine, 1 during the round's calibration; the table has what
+# whose means are compared. SPEED is that of the machine, 1 during the calibration; the table has what
 # the rate would have been at that speed, for work that only computes. NODE was the busiest, with SHARE of its cores.
 
 BEGIN { FS = "\t" }

@@ -1,10 +1,10 @@
 # Sourced by scripts/lab: how well throughput is predicted. Demands are taken in one placement,
-# what they predict for all of them is written down, and only then is each placement run. All of
-# that is one round; several of them show how much comes from the machine.
+# what they predict for another is written down, and only then is that one run.
 #
-# A virtual machine's CPU is faster at one time than at another, though no quota shows it. So every run
-# measures the machine's speed besides, and the table has both: what was measured, and what it would
-# have been at the speed of the calibration.
+# A virtual machine's CPU is faster at one time than at another, though no quota shows it, and the same
+# placement gives another rate a minute later. So each run has a calibration of its own just before it, several
+# rounds are averaged, and the machine's speed is measured besides: the table has what would have been
+# measured at the speed of the calibration.
 
 lab_measure() {
   local out=${1:-} list=$lab_parts/placements seconds=20 warmup=6 users=64 rounds=1
@@ -39,30 +39,27 @@ lab_measure() {
 
   local round number here
   for round in $(seq "$rounds"); do
-    here=$out/$round
-    mkdir "$here"
-    say "round $round, calibrating in: ${placements[0]}"
-    # All predictions of the round stand on this one run, so it is the longest.
-    measure_one "$here/calibration" "${placements[0]}" $((seconds * 3)) --probe
-    write_plan "$here"
-    for placement in "${placements[@]}"; do
-      printf '%s\t%s\n' "$placement" "$(predict "$here" "$placement")"
-    done >"$here/predictions"
-    chmod a-w "$here/predictions"
     for number in "${!placements[@]}"; do
       placement=${placements[number]}
+      here=$out/$round-$((number + 1))
+      mkdir "$here"
+      say "round $round, placement $((number + 1)) of ${#placements[@]}: calibrating in ${placements[0]}"
+      measure_one "$here/calibration" "${placements[0]}" "$seconds" --probe
+      write_plan "$here"
+      printf '%s\t%s\n' "$placement" "$(predict "$here" "$placement")" >"$here/prediction"
+      chmod a-w "$here/prediction"
+      cat "$here/prediction" >>"$out/predictions"
       say "round $round, placement $((number + 1)) of ${#placements[@]}: $placement"
-      measure_one "$here/$((number + 1))" "$placement" "$seconds"
-      printf '%s\t%s\n' "$placement" "$(rates "$here" $((number + 1)))" >>"$out/measured"
+      measure_one "$here/run" "$placement" "$seconds"
+      printf '%s\t%s\n' "$placement" "$(rates "$here")" >>"$out/measured"
+      # What there is so far, should it be cut off.
+      awk -f "$lab_parts/compare.awk" "$out/predictions" "$out/measured" >"$out/results.md"
     done
-    cat "$here/predictions" >>"$out/predictions"
-    # What there is so far, should a later round be cut off.
-    awk -f "$lab_parts/compare.awk" "$out/predictions" "$out/measured" >"$out/results.md"
   done
   cat "$out/results.md"
 }
 
-# The rate of a run of a round, the machine's speed relative to the calibration's, and the busiest node.
+# The rate of a run, the machine's speed relative to its calibration's, and the busiest node.
 rates() {
   local base
   base=$(awk '$1 == "speed" { print $2 }' "$1/calibration/demand")
@@ -70,7 +67,7 @@ rates() {
     $1 == "rps" { rps = $2 }
     $1 == "speed" { speed = $2 / base }
     $1 == "node" && $3 > share { share = $3; busiest = $2 }
-    END { printf "%s %.4f %s %s\n", rps, speed, busiest, share }' "$1/$2/demand"
+    END { printf "%s %.4f %s %s\n", rps, speed, busiest, share }' "$1/run/demand"
 }
 
 # Each placement has a lab of its own, from nothing.

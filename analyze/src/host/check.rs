@@ -15,7 +15,7 @@ const CLOSE: f64 = 0.8;
 const MEMORY_CLOSE: f64 = 0.95;
 
 /// How many samples something that comes and goes has to be seen in.
-const LASTING: usize = 2;
+pub const LASTING: usize = 2;
 
 /// Swapping below this, in bytes a second, is the kernel putting idle pages away.
 const SWAPPING: f64 = 256.0 * 1024.0;
@@ -434,6 +434,17 @@ fn of_service(host: &Host, service: &Service, said: &mut Vec<Said>) {
                     (limit.saturating_mul(8)).max(65_536),
                     service.name
                 ),
+            )
+            .of(service),
+        );
+    }
+    if service.processes == 0 && service.cpu_cores.unwrap_or(0.0) <= 0.0 {
+        said.push(
+            Said::lasting(
+                "absent",
+                "none of its processes is there".to_owned(),
+                "start it, or name it as it is called here: `systemctl list-units` has the units, \
+                 `ps -e` the commands",
             )
             .of(service),
         );

@@ -1,5 +1,6 @@
 //! Nodes side by side, for people: as they are now, or over a whole time.
 
+use super::check::LASTING;
 use super::line::{End, Finding, Host, Line, Lost, Sample, Service, Unread};
 use crate::report::{Align, Table, TableStyle, printable};
 use crate::units::{format_bytes, format_count};
@@ -57,6 +58,15 @@ struct Node {
     unread: Vec<Unread>,
     lost: Option<Lost>,
     end: Option<End>,
+}
+
+impl Node {
+    fn unread(&self) -> impl Iterator<Item = String> {
+        let name = printable(&self.name);
+        let note =
+            move |it: &Unread| format!("{name}: {}: {}", printable(&it.field), printable(&it.why));
+        self.unread.iter().map(note)
+    }
 }
 
 /// Folds the lines of any number of nodes to a table.
@@ -142,13 +152,23 @@ impl View {
             if let Some(lost) = &node.lost {
                 notes.push(format!("{name}: lost: {}", printable(&lost.why)));
             }
-            for unread in &node.unread {
+            notes.extend(node.unread());
+        }
+        notes
+    }
+
+    /// What a check could not look at: figures that were not there, and what takes more samples.
+    pub fn unchecked(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        for node in self.nodes.iter().filter(|node| node.lost.is_none()) {
+            if node.samples < LASTING as u64 {
                 notes.push(format!(
-                    "{name}: {}: {}",
-                    printable(&unread.field),
-                    printable(&unread.why)
+                    "{}: {} samples only: what has to last was not looked at; give it a longer --duration",
+                    printable(&node.name),
+                    node.samples
                 ));
             }
+            notes.extend(node.unread());
         }
         notes
     }

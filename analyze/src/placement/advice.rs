@@ -1,9 +1,8 @@
 //! Why each service lives where it does, and what would raise the throughput next.
 
-use super::limits::MOST_RANKED;
-use super::model::{Bottleneck, Prediction, SAME, predict};
+use super::model::{Bottleneck, Prediction, predict};
 use super::plan::Plan;
-use super::search::rank;
+use super::search::{are_equal, rank};
 
 /// The most that is suggested.
 const MOST_STEPS: usize = 6;
@@ -98,8 +97,12 @@ fn reason(plan: &Plan, found: &Prediction, at: usize) -> String {
                     loss * 100.0,
                     limit(plan, &other.bottleneck)
                 )
+            } else if are_equal(plan, other, found) {
+                format!("{name} on {shown}: {node} would do as well")
             } else {
-                format!("{name} on {shown}: {node} would do as well, with less room elsewhere")
+                format!(
+                    "{name} on {shown}: {node} would do for the same rate, but not for what else counts"
+                )
             }
         }
     }
@@ -238,6 +241,15 @@ pub(super) fn in_the_way(plan: &Plan) -> Vec<String> {
         },
     );
     without(
+        "background_cores and headroom: with all CPU for services there would be a placement",
+        &|plan| {
+            plan.headroom = 0.0;
+            plan.nodes
+                .iter_mut()
+                .for_each(|node| node.background_cores = 0.0);
+        },
+    );
+    without(
         "survive_node_failure: without it there would be a placement",
         &|plan| {
             plan.survive_node_failure = false;
@@ -252,8 +264,10 @@ pub(super) fn in_the_way(plan: &Plan) -> Vec<String> {
             .fold(0.0, f64::max);
         if needs > most {
             why.push(format!(
-                "{} needs {needs:.0} MB, and the largest node has {most:.0} MB",
-                plan.services[at].name
+                "{} needs {} MB, and the largest node has {} MB",
+                plan.services[at].name,
+                needs.ceil(),
+                most.floor()
             ));
         }
     }
@@ -261,13 +275,4 @@ pub(super) fn in_the_way(plan: &Plan) -> Vec<String> {
         why.push("the rules together: no single one can be left out to make room".to_owned());
     }
     why
-}
-
-/// Other placements with the throughput of the best: a tie, which only what else counts has decided.
-pub(super) fn ties(placements: &[Prediction]) -> usize {
-    let Some((first, rest)) = placements.split_first() else {
-        return 0;
-    };
-    let same = |other: &&Prediction| other.rps >= first.rps * (1.0 - SAME * 1e5);
-    rest.iter().take(MOST_RANKED).filter(same).count()
 }

@@ -20,6 +20,11 @@ const BATCHES: usize = 10;
 /// Samples from which on an error can be given.
 const ENOUGH_SAMPLES: usize = 10;
 
+/// Beyond these a sample is none: cores in use, seconds, milliseconds since 1970 (the year 5138).
+const MOST_CORES: f64 = 65_536.0;
+const MOST_SECONDS: f64 = 1e6;
+const MOST_UNIX_MS: f64 = 1e14;
+
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// What was seen.
@@ -29,8 +34,12 @@ pub struct Evidence {
     pub nodes: Vec<Node>,
     /// The services that were seen on any of them.
     pub services: Vec<Seen>,
+    /// Services that were watched and never seen running.
+    pub absent: Vec<String>,
     /// What a person should know of it.
     pub notes: Vec<String>,
+    /// The same of a node, by its name, if its background counts.
+    pub of_nodes: Vec<(String, String)>,
 }
 
 /// A service that was seen.
@@ -155,11 +164,16 @@ impl Evidence {
                     .push("a run without probes says nothing of demands".to_owned());
             }
         }
-        evidence.services = services
-            .into_iter()
-            .take(SERVICES)
-            .map(|(name, sums)| sums.seen(name, run.is_some()))
-            .collect();
+        for (name, sums) in services.into_iter().take(SERVICES) {
+            if sums.has_run {
+                evidence.services.push(sums.seen(name, run.is_some()));
+            } else {
+                evidence
+                    .notes
+                    .push(format!("{name} was watched and never seen running"));
+                evidence.absent.push(name);
+            }
+        }
         Ok(evidence)
     }
 
@@ -186,10 +200,11 @@ impl Evidence {
         let background = background.unwrap_or(0.0);
         let cores = host.usable_cores();
         if background > 0.05 * cores {
-            self.notes.push(format!(
+            let note = format!(
                 "{background:.2} of {cores:.2} cores of {name} belong to no service that was watched and count \
                  as used; if the load came from there, write background_cores = 0 for it"
-            ));
+            );
+            self.of_nodes.push((name.to_owned(), note));
         }
         self.nodes.push(Node {
             name: name.to_owned(),
@@ -235,13 +250,19 @@ fn read_probe(
         let line: Line = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
         match line {
             Line::Host(host) => {
+                if let Some(name) = unprintable([host.node.as_str()]) {
+                    return Err(wrong(format!("'{}' is no name", name.escape_debug())));
+                }
                 if nodes.contains_key(&host.node) {
                     return Err(wrong(format!("there are two probes of {}", host.node)));
                 }
                 nodes.insert(host.node.clone(), (host, Vec::new()));
             }
             Line::Sample(sample) => match nodes.get_mut(&sample.node) {
-                Some((_, samples)) => samples.push(sample),
+                Some((_, samples)) => {
+                    possible(&sample).map_err(wrong)?;
+                    samples.push(sample);
+                }
                 None => {
                     return Err(wrong(format!(
                         "{} has a sample before it said what it is",
@@ -251,6 +272,51 @@ fn read_probe(
             },
             Line::Finding(_) | Line::Lost(_) | Line::End(_) => {}
         }
+    }
+    if named.text.trim().is_empty() {
+        return Err(EvidenceError::Probe {
+            file: named.file.to_owned(),
+            line: 1,
+            why: "there is nothing in it".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// A name that cannot be shown as it is.
+fn unprintable<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let mut names = names.into_iter();
+    names.find(|name| name.chars().any(char::is_control))
+}
+
+/// Whether a sample can be one: what came from elsewhere is added up, divided and shown.
+fn possible(sample: &Sample) -> Result<(), String> {
+    let check = |what: &str, value: f64, most: f64| match (0.0..=most).contains(&value) {
+        true => Ok(()),
+        false => Err(format!("{what} cannot be {value}")),
+    };
+    let names = sample.services.iter().map(|service| service.name.as_str());
+    if let Some(name) = unprintable(names.clone()) {
+        return Err(format!("'{}' is no name of a service", name.escape_debug()));
+    }
+    let mut sorted: Vec<&str> = names.collect();
+    sorted.sort_unstable();
+    if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(format!("two services are named {}", pair[0]));
+    }
+    check("`unix_ms`", sample.unix_ms, MOST_UNIX_MS)?;
+    check("`seconds`", sample.seconds, MOST_SECONDS)?;
+    let unattributed = sample.unattributed_cores.unwrap_or(0.0);
+    check("`unattributed_cores`", unattributed, MOST_CORES)?;
+    let limited = sample.limited.and_then(|limited| limited.cpu_cores);
+    check("`cpu_cores`", limited.unwrap_or(0.0), MOST_CORES)?;
+    for service in &sample.services {
+        let cores = service.cpu_cores.unwrap_or(0.0);
+        check(
+            &format!("`cpu_cores` of {}", service.name),
+            cores,
+            MOST_CORES,
+        )?;
     }
     Ok(())
 }
@@ -274,6 +340,7 @@ fn span(run: &Run, sample: &Sample) -> (f64, f64) {
 /// What was added up of a service.
 #[derive(Debug, Default)]
 struct Sums {
+    has_run: bool,
     demand_ms: f64,
     variance: f64,
     is_short: bool,
@@ -316,6 +383,8 @@ fn of_node(run: Option<&Run>, samples: &[&Sample], services: &mut BTreeMap<Strin
         for sample in samples {
             let service = sample.services.iter().find(|service| service.name == name);
             let Some(service) = service else { continue };
+            let used = service.cpu_cores.unwrap_or(0.0);
+            sums.has_run |= service.processes > 0 || used > 0.0;
             let counted = service.limited.and_then(|limited| limited.memory_bytes);
             let bytes = counted.or(service.rss_bytes).unwrap_or(0);
             sums.memory_mb = sums.memory_mb.max(bytes as f64 / MIB);
@@ -397,6 +466,7 @@ mod tests {
                     name: "web".to_owned(),
                     cpu_cores: Some(cores(second)),
                     rss_bytes: Some((second as u64 + 1) << 20),
+                    processes: 1,
                     ..Service::default()
                 }],
                 unattributed_cores: Some(0.01),
@@ -482,6 +552,59 @@ mod tests {
         check(&run, &format!("{probe}\n{probe}"), "two probes of s1");
         let late = probe.replace("\"unix_ms\":10", "\"unix_ms\":90");
         check(&run, &late, "no sample within the run");
+        check(
+            &run,
+            " \n",
+            "f:1: no line of a probe: there is nothing in it",
+        );
+        let cores = |text: &str| probe.replacen("\"cpu_cores\":0.5", text, 1);
+        check(
+            &run,
+            &cores("\"cpu_cores\":-0.5"),
+            "f:2: no line of a probe: `cpu_cores` of web cannot be -0.5",
+        );
+        check(&run, &cores("\"cpu_cores\":1e308"), "cannot be 1");
+        let named_so = |name: &str| probe.replace("\"web\"", name);
+        check(&run, &named_so("\"w\\n\""), "is no name of a service");
+        check(&run, &probe.replace("\"s1\"", "\"s\\u001b\""), "is no name");
+        let web = "{\"name\":\"web\",\"processes\":1}";
+        let twice = probe.replacen(
+            ":[{\"name\":\"web\"",
+            &format!(":[{web},{{\"name\":\"web\""),
+            1,
+        );
+        check(
+            &run,
+            &twice,
+            "f:2: no line of a probe: two services are named web",
+        );
+    }
+
+    #[test]
+    fn what_never_ran_has_no_demand() {
+        let idle = probe("s1", 995_000.0, |_| 0.0).replace("\"processes\":1", "\"processes\":0");
+        let evidence = Evidence::read(Some(named(&run(2000))), &[named(&idle)]).unwrap();
+        assert_eq!(evidence.services, []);
+        assert_eq!(evidence.absent, ["web"]);
+        let plan = "[[service]]\nname = \"web\"\n";
+        let error = super::super::read("p", plan, &evidence)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("web was watched and never seen running"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_name_that_was_probed_is_held_to_the_rules_of_a_plan() {
+        let odd = probe("s1:80; } server {", 995_000.0, |_| 0.5);
+        let evidence = Evidence::read(Some(named(&run(2000))), &[named(&odd)]).unwrap();
+        let plan = "[[service]]\nname = \"web\"\n";
+        let error = super::super::read("p", plan, &evidence)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("which is no name for a plan"), "{error}");
     }
 
     mod any {

@@ -18,7 +18,7 @@ pub use plan::{Call, Node, Placement, Plan, Pool, Service};
 pub use read::{PlanError, read};
 pub use recipes::{Recipe, recipes};
 pub use report::{Json, Report, SCHEMA, assignment};
-pub use search::{Ranking, compare, rank};
+pub use search::{Ranking, rank};
 
 #[cfg(test)]
 mod tests;

@@ -387,8 +387,10 @@ fn impossible(plan: &Plan, placement: &Placement, memory_mb: &[f64]) -> Vec<Stri
     for (node, used) in plan.nodes.iter().zip(memory_mb) {
         if *used > node.memory_mb * (1.0 + SAME) {
             why.push(format!(
-                "{} has {:.0} MB of memory, and what is on it needs {used:.0} MB",
-                node.name, node.memory_mb
+                "{} has {} MB of memory, and what is on it needs {} MB",
+                node.name,
+                node.memory_mb.floor(),
+                used.ceil()
             ));
         }
     }

@@ -211,6 +211,13 @@ impl Plan {
     }
 }
 
+/// Whether a name means the same wherever it is written: in a configuration, a path, a command.
+pub(super) fn is_plain(name: &str) -> bool {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.@".contains(letter);
+    let starts = name.starts_with(|letter: char| letter.is_ascii_alphanumeric() || letter == '_');
+    starts && name.len() <= limits::NAME_BYTES && name.chars().all(plain)
+}
+
 /// The place of a name, or which one it may be.
 pub(super) fn find<'n>(
     name: &str,

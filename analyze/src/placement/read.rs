@@ -1,6 +1,7 @@
 //! PLAN.toml, and what a measured run adds to it, to a plan in which everything is known.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use isukit_proto::nearest;
 use thiserror::Error;
@@ -8,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::evidence::Evidence;
 use super::limits::{CALLS, CURVE_POINTS, NAME_BYTES, NODES, PLAN_BYTES, SERVICES};
-use super::plan::{Call, Node, Placement, Plan, Pool, Service, find};
+use super::plan::{Call, Node, Placement, Plan, Pool, Service, find, is_plain};
 
 /// Nodes and memory beyond these are mistakes in a unit.
 const MOST_CORES: f64 = 4096.0;
@@ -121,7 +122,7 @@ fn nodes(top: &Table<'_>, evidence: &Evidence, plan: &mut Plan) -> Result<()> {
             },
             address: table
                 .get("address")
-                .map(|value| value.plain())
+                .map(|value| value.address())
                 .transpose()?,
             name,
         };
@@ -129,8 +130,16 @@ fn nodes(top: &Table<'_>, evidence: &Evidence, plan: &mut Plan) -> Result<()> {
     }
     if plan.nodes.is_empty() {
         // Nodes that were probed need not be written down again.
-        plan.nodes
-            .extend(evidence.nodes.iter().take(NODES).cloned());
+        for node in evidence.nodes.iter().take(NODES) {
+            if !is_plain(&node.name) {
+                return Err(top.source.whole(format!(
+                    "a node that was probed is named '{}', which is no name for a plan: write its probe \
+                     with another, or [[node]] for all",
+                    node.name.escape_debug()
+                )));
+            }
+            plan.nodes.push(node.clone());
+        }
     }
     if plan.nodes.is_empty() {
         return Err(top.source.whole(
@@ -182,7 +191,7 @@ fn services(tables: &[Table<'_>], evidence: &Evidence, plan: &mut Plan) -> Resul
                 return Err(table.error(format!(
                     "service `{name}` has no `demand_ms`; write its CPU milliseconds a request, or give \
                      --run and --probe of a run with a service of that name{}",
-                    others(evidence)
+                    others(evidence, &name)
                 )));
             }
         }
@@ -194,7 +203,8 @@ fn services(tables: &[Table<'_>], evidence: &Evidence, plan: &mut Plan) -> Resul
                 .map_or(seen, |pool| (seen - pool.max_mb).max(0.0)),
             (None, None) => {
                 return Err(table.error(format!(
-                    "service `{name}` has no `memory_mb`; write how much it needs, or give its --probe"
+                    "service `{name}` has no `memory_mb`; write how much it needs, or give its --probe{}",
+                    others(evidence, &name)
                 )));
             }
         };
@@ -247,7 +257,11 @@ fn sets(nodes: usize, most: usize) -> f64 {
     all
 }
 
-fn others(evidence: &Evidence) -> String {
+/// What was seen instead of a service.
+fn others(evidence: &Evidence, name: &str) -> String {
+    if evidence.absent.iter().any(|absent| absent == name) {
+        return format!("; {name} was watched and never seen running");
+    }
     let names: Vec<&str> = evidence
         .services
         .iter()
@@ -609,10 +623,7 @@ impl<'a> Value<'a> {
     /// A name that means the same wherever it is written.
     fn plain(&self) -> Result<String> {
         let name = self.string()?;
-        let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.@".contains(letter);
-        let starts =
-            name.starts_with(|letter: char| letter.is_ascii_alphanumeric() || letter == '_');
-        if !starts || name.len() > NAME_BYTES || !name.chars().all(plain) {
+        if !is_plain(name) {
             return Err(self.error(format!(
                 "a name is of letters, digits and -_.@, begins with one of the first two, and has \
                  at most {NAME_BYTES} of them"
@@ -671,6 +682,14 @@ impl<'a> Value<'a> {
     }
 
     /// A name, or an array of names.
+    /// A name or an IP address, of either version.
+    fn address(&self) -> Result<String> {
+        match self.string()?.parse::<IpAddr>() {
+            Ok(address) => Ok(address.to_string()),
+            Err(_) => self.plain(),
+        }
+    }
+
     fn names(&self) -> Result<Vec<(Value<'a>, &'a str)>> {
         if let Some(one) = self.value.as_str() {
             return Ok(vec![(*self, one)]);

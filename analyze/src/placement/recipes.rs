@@ -13,6 +13,9 @@ const ABOVE_P90: f64 = 1.15;
 /// A memory limit is so much more than the request: equal ones leave no room for a burst.
 const LIMIT_ABOVE_REQUEST: f64 = 1.5;
 
+/// The longest name of Kubernetes is 63; some are left for a number.
+const LABEL_CHARS: usize = 60;
+
 /// The port where a plan names none.
 const PORT: u16 = 80;
 
@@ -57,6 +60,15 @@ fn address(plan: &Plan, node: usize) -> &str {
     it.address.as_deref().unwrap_or(&it.name)
 }
 
+/// The same before a port: an IPv6 address in brackets.
+fn host(plan: &Plan, node: usize) -> String {
+    let address = address(plan, node);
+    match address.contains(':') {
+        true => format!("[{address}]"),
+        false => address.to_owned(),
+    }
+}
+
 fn nginx(plan: &Plan, found: &Prediction) -> Recipe {
     let mut text = String::new();
     for at in called(plan, found) {
@@ -70,7 +82,7 @@ fn nginx(plan: &Plan, found: &Prediction) -> Recipe {
             let _ = write!(
                 text,
                 "    server {}:{}",
-                address(plan, *node),
+                host(plan, *node),
                 service.port.unwrap_or(PORT)
             );
             if homes.len() > 1 {
@@ -197,8 +209,47 @@ fn mysql(plan: &Plan, found: &Prediction) -> Option<Recipe> {
     })
 }
 
-/// What a copy of a service asks of its node.
-fn request(plan: &Plan, found: &Prediction, at: usize) -> (f64, f64) {
+/// What a copy of a service asks of its node, in thousandths of a core and in MiB.
+struct Request {
+    cpu: f64,
+    memory: f64,
+    /// Whether all that is on one of its nodes would ask for more than the node has.
+    is_cut: bool,
+}
+
+/// What each service's copies ask for: the 90th percentile and 15% more, or what fits, as a copy that asks
+/// for more than is there is never started.
+fn requests(plan: &Plan, found: &Prediction) -> Vec<Request> {
+    let wanted: Vec<(f64, f64)> = (0..plan.services.len())
+        .map(|at| wanted(plan, found, at))
+        .collect();
+    let of_node = |node: usize| {
+        let here = found.placement.services.iter().zip(&wanted);
+        let here = here.filter(|(homes, _)| homes.iter().any(|(home, _)| *home == node));
+        here.fold((0.0, 0.0), |sum, (_, (cpu, memory))| {
+            (sum.0 + cpu, sum.1 + memory)
+        })
+    };
+    let share = |has: f64, wants: f64| if wants > has { has / wants } else { 1.0 };
+    let requests = wanted.iter().zip(&found.placement.services);
+    let request = |(wanted, homes): (&(f64, f64), &Vec<(usize, f64)>)| {
+        let (mut cpu, mut memory) = (1.0_f64, 1.0_f64);
+        for (node, _) in homes {
+            let (it, all) = (&plan.nodes[*node], of_node(*node));
+            cpu = cpu.min(share(it.cores * 1000.0, all.0));
+            memory = memory.min(share(it.memory_mb, all.1));
+        }
+        Request {
+            cpu: (wanted.0 * cpu).floor().max(1.0),
+            memory: (wanted.1 * memory).floor().max(1.0),
+            is_cut: cpu < 1.0 || memory < 1.0,
+        }
+    };
+    requests.map(request).collect()
+}
+
+/// What a copy of a service would ask for.
+fn wanted(plan: &Plan, found: &Prediction, at: usize) -> (f64, f64) {
     let service = &plan.services[at];
     let homes = &found.placement.services[at];
     let copies = homes.len().max(1) as f64;
@@ -218,14 +269,17 @@ fn request(plan: &Plan, found: &Prediction, at: usize) -> (f64, f64) {
 }
 
 fn kubernetes(plan: &Plan, found: &Prediction) -> Recipe {
-    let requests: Vec<(f64, f64)> = (0..plan.services.len())
-        .map(|at| request(plan, found, at))
-        .collect();
+    let requests = requests(plan, found);
+    let labels = labels(plan);
     let mut text = String::new();
-    for (at, service) in plan.services.iter().enumerate() {
+    for at in 0..plan.services.len() {
         let homes = &found.placement.services[at];
-        let (cpu, memory) = requests[at];
-        let name = dns_label(&service.name);
+        let Request {
+            cpu,
+            memory,
+            is_cut,
+        } = requests[at];
+        let name = &labels[at];
         let surge = homes
             .iter()
             .any(|(node, _)| has_room(plan, found, &requests, at, *node));
@@ -238,6 +292,12 @@ fn kubernetes(plan: &Plan, found: &Prediction) -> Recipe {
                 "# {name}: one replica: draining its node is downtime, whatever a PodDisruptionBudget says"
             );
         }
+        if is_cut {
+            let _ = writeln!(
+                text,
+                "# {name}: p90 + 15% of all on its node is more than the node has: the requests are cut to what fits"
+            );
+        }
         if !surge {
             let _ = writeln!(
                 text,
@@ -247,9 +307,9 @@ fn kubernetes(plan: &Plan, found: &Prediction) -> Recipe {
         }
         let _ = write!(
             text,
-            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\nspec:\n  replicas: {}\n  strategy:\n    \
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: \"{name}\"\nspec:\n  replicas: {}\n  strategy:\n    \
              type: RollingUpdate\n    rollingUpdate:\n      maxSurge: {}\n      maxUnavailable: {}\n  selector:\n    \
-             matchLabels: {{ app: {name} }}\n  template:\n    metadata:\n      labels: {{ app: {name} }}\n    spec:\n      \
+             matchLabels: {{ app: \"{name}\" }}\n  template:\n    metadata:\n      labels: {{ app: \"{name}\" }}\n    spec:\n      \
              affinity:\n        nodeAffinity:\n          requiredDuringSchedulingIgnoredDuringExecution:\n            \
              nodeSelectorTerms:\n            - matchExpressions:\n              - key: kubernetes.io/hostname\n                \
              operator: In\n                values: [{}]\n",
@@ -267,12 +327,12 @@ fn kubernetes(plan: &Plan, found: &Prediction) -> Recipe {
                 text,
                 "        podAntiAffinity:\n          requiredDuringSchedulingIgnoredDuringExecution:\n          - \
                  topologyKey: kubernetes.io/hostname\n            labelSelector:\n              matchLabels: {{ app: \
-                 {name} }}\n"
+                 \"{name}\" }}\n"
             );
         }
         let _ = write!(
             text,
-            "      containers:\n      - name: {name}\n        image: {name}  # yours\n        resources:\n          \
+            "      containers:\n      - name: \"{name}\"\n        image: \"{name}\"  # yours\n        resources:\n          \
              requests: {{ cpu: {cpu:.0}m, memory: {memory:.0}Mi }}\n          limits: {{ memory: {:.0}Mi }}\n",
             (memory * LIMIT_ABOVE_REQUEST).ceil()
         );
@@ -286,13 +346,7 @@ fn kubernetes(plan: &Plan, found: &Prediction) -> Recipe {
 
 /// Whether a node has room for one copy more, beside what all that is on it asks for. A service with
 /// several copies keeps them apart, so that its own nodes have none.
-fn has_room(
-    plan: &Plan,
-    found: &Prediction,
-    requests: &[(f64, f64)],
-    at: usize,
-    node: usize,
-) -> bool {
+fn has_room(plan: &Plan, found: &Prediction, requests: &[Request], at: usize, node: usize) -> bool {
     if found.placement.services[at].len() > 1 {
         return false;
     }
@@ -302,10 +356,10 @@ fn has_room(
             .any(|(home, _)| *home == node)
     });
     let (cpu, memory) = here.fold((0.0, 0.0), |sum, other| {
-        (sum.0 + requests[other].0, sum.1 + requests[other].1)
+        (sum.0 + requests[other].cpu, sum.1 + requests[other].memory)
     });
     let it = &plan.nodes[node];
-    cpu + requests[at].0 <= it.cores * 1000.0 && memory + requests[at].1 <= it.memory_mb
+    cpu + requests[at].cpu <= it.cores * 1000.0 && memory + requests[at].memory <= it.memory_mb
 }
 
 /// A name as Kubernetes takes it (RFC 1123).
@@ -321,9 +375,23 @@ fn dns_label(name: &str) -> String {
             }
         })
         .collect();
-    let label = label.trim_matches('-');
-    match label.is_empty() {
-        true => "service".to_owned(),
-        false => label.chars().take(63).collect(),
+    let label: String = label.trim_matches('-').chars().take(LABEL_CHARS).collect();
+    match label.trim_end_matches('-') {
+        "" => "service".to_owned(),
+        label => label.to_owned(),
     }
+}
+
+/// [`dns_label`] of each service, no two alike.
+fn labels(plan: &Plan) -> Vec<String> {
+    let mut labels: Vec<String> = Vec::new();
+    for service in &plan.services {
+        let label = dns_label(&service.name);
+        let others = (2..).map(|number| format!("{label}-{number}"));
+        let free = std::iter::once(label.clone())
+            .chain(others)
+            .find(|label| !labels.contains(label));
+        labels.extend(free);
+    }
+    labels
 }

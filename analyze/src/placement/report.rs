@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::advice::{Step, in_the_way, limit, reasons, steps, ties};
+use super::advice::{Step, in_the_way, limit, reasons, steps};
 use super::model::{Prediction, predict};
 use super::plan::{Placement, Plan};
-use super::search::rank;
+use super::search::{are_equal, rank};
 use crate::report::{Align, Table, TableStyle};
 
 /// Name and version of the JSON form.
@@ -29,6 +29,10 @@ pub struct Report {
     pub is_proven: bool,
     /// Requests a second that no placement can exceed.
     pub bound: f64,
+    /// How many other placements give the same throughput as the first, as far as they were kept.
+    pub ties: usize,
+    /// Nodes that differ in nothing but their names.
+    pub alike: Vec<Vec<usize>>,
     /// Where things are now.
     pub current: Option<Prediction>,
     /// What would raise the throughput next.
@@ -60,6 +64,8 @@ impl Report {
             were_given: false,
             is_proven: ranking.is_proven,
             bound: ranking.bound,
+            ties: ranking.ties,
+            alike: ranking.alike,
             steps: next,
             in_the_way,
             notes,
@@ -81,6 +87,8 @@ impl Report {
             were_given: true,
             is_proven: false,
             bound: f64::INFINITY,
+            ties: 0,
+            alike: Vec::new(),
             steps: Vec::new(),
             in_the_way: Vec::new(),
             notes,
@@ -93,8 +101,12 @@ impl Report {
         self.placements.iter().any(Prediction::is_feasible)
     }
 
-    /// The report for people, `top` placements of it.
+    /// The report for people, `top` placements of it, or all that were asked for.
     pub fn text(&self, style: TableStyle, top: usize) -> String {
+        let top = match self.were_given {
+            true => self.placements.len(),
+            false => top,
+        };
         let mut out = String::new();
         let markdown = style == TableStyle::Markdown;
         let head = |text: &str| match markdown {
@@ -154,17 +166,24 @@ impl Report {
                 }),
                 limit(&self.plan, &best.bottleneck)
             );
-            match ties(&self.placements) {
-                0 => {}
-                1 => out.push_str(
-                    "      another placement gives the same; this one has more room elsewhere\n",
-                ),
-                count => {
-                    let _ = writeln!(
-                        out,
-                        "      {count} of the others below give the same; this one has more room elsewhere"
-                    );
+            let second = self.placements.get(1);
+            let why = match second.is_some_and(|it| are_equal(&self.plan, best, it)) {
+                true => "nothing else tells them apart",
+                false => {
+                    "this one is first for what else counts: room on other nodes, calls between nodes, copies"
                 }
+            };
+            let _ = match self.ties {
+                0 => Ok(()),
+                1 => writeln!(out, "      another placement gives the same; {why}"),
+                count => writeln!(out, "      {count} other placements give the same; {why}"),
+            };
+            for nodes in &self.alike {
+                let names = nodes
+                    .iter()
+                    .map(|node| self.plan.nodes[*node].name.as_str());
+                let names = names.collect::<Vec<&str>>().join(" and ");
+                let _ = writeln!(out, "      {names} are alike: they can be exchanged");
             }
             if let Some(left) = best.worst_failure_rps {
                 let _ = writeln!(
@@ -326,11 +345,7 @@ impl Report {
                 .current
                 .as_ref()
                 .map(|now| self.json_placement(0, now, now.impossible.clone())),
-            ties: if self.were_given {
-                0
-            } else {
-                ties(&self.placements)
-            },
+            ties: self.ties,
             proven: self.is_proven,
             bound_rps: Some(self.bound).filter(|bound| bound.is_finite()),
             next: self

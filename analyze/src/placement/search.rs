@@ -22,6 +22,11 @@ pub struct Ranking {
     pub is_proven: bool,
     /// The throughput that no placement can exceed: if everything could be split over all its nodes.
     pub bound: f64,
+    /// How many placements besides the first give the same throughput, as far as they were kept.
+    pub ties: usize,
+    /// Nodes that differ in nothing but their names, and could be exchanged: of placements that differ in
+    /// that only one is named.
+    pub alike: Vec<Vec<usize>>,
 }
 
 /// Finds the best placements, at most `count` of them.
@@ -44,9 +49,14 @@ pub fn rank(plan: &Plan, count: usize) -> Ranking {
         // The one that was found first is in any case among them.
         search.keep_best();
     }
-    let mut placements = search.ranked(count + 2);
+    // Who asks for one only does not ask how many are as good.
+    let as_good = if count > 1 { search.as_good() } else { 0 };
+    let mut placements = search.ranked(as_good.max(count + 2));
+    let ties = ties(&placements);
     placements.truncate(count);
     Ranking {
+        ties,
+        alike: search.alike(),
         is_proven: is_proven
             || placements
                 .first()
@@ -56,37 +66,65 @@ pub fn rank(plan: &Plan, count: usize) -> Ranking {
     }
 }
 
-/// Compares what two placements are worth: throughput, the room on the second busiest node, calls
-/// over the network, processes, how evenly memory is used.
-pub fn compare(plan: &Plan, a: &Prediction, b: &Prediction) -> std::cmp::Ordering {
-    let rank = |it: &Prediction| {
-        let replicas: usize = it.placement.services.iter().map(Vec::len).sum();
-        // Memory is spread best when the squares of its shares are least.
-        let nodes = it.memory_mb.iter().zip(&plan.nodes);
-        let shares = nodes.map(|(used, node)| used / node.memory_mb);
-        let spread: f64 = shares.map(|share| share * share).sum();
-        [
-            -it.rps,
-            it.second_busiest(),
-            it.hops,
-            replicas as f64,
-            spread,
-        ]
-    };
-    compare_ranks(&rank(a), &rank(b))
+/// Other placements with the throughput of the best: a tie, which only what else counts has decided.
+fn ties(placements: &[Prediction]) -> usize {
+    let first = placements.first().map_or(0.0, |first| first.rps);
+    let same = |other: &&Prediction| other.rps >= first * (1.0 - SAME_RATE);
+    placements.iter().skip(1).filter(same).count()
 }
 
-/// Compares figure by figure; what differs by rounding only is the same.
-fn compare_ranks(a: &[f64], b: &[f64]) -> std::cmp::Ordering {
-    for (a, b) in a.iter().zip(b) {
-        // Levelled weights are known to a ten-thousandth.
-        let same = 1e-4 * a.abs().max(b.abs());
-        if (a - b).abs() > same {
-            return a.total_cmp(b);
-        }
-    }
-    std::cmp::Ordering::Equal
+/// What a placement is worth, each figure less the better and worth more than those behind it:
+/// throughput, the room on the second busiest node, calls over the network, processes, how evenly
+/// memory is used.
+fn worth(plan: &Plan, it: &Prediction) -> [f64; 5] {
+    let replicas: usize = it.placement.services.iter().map(Vec::len).sum();
+    // Memory is spread best when the squares of its shares are least.
+    let nodes = it.memory_mb.iter().zip(&plan.nodes);
+    let shares = nodes.map(|(used, node)| used / node.memory_mb);
+    let spread: f64 = shares.map(|share| share * share).sum();
+    [
+        -it.rps,
+        it.second_busiest(),
+        it.hops,
+        replicas as f64,
+        spread,
+    ]
 }
+
+/// Whether two placements are worth the same in everything that counts.
+pub(super) fn are_equal(plan: &Plan, a: &Prediction, b: &Prediction) -> bool {
+    let (a, b) = (worth(plan, a), worth(plan, b));
+    a.iter().zip(&b).all(|(a, b)| is_same(*a, *b))
+}
+
+/// Sorts by figures, of which the first counts most; where it is the same the next one does, and so on.
+/// What is nearly the same is no order by itself (a like b, b like c, a unlike c), so those that are the same
+/// as the least of them are sorted as a group of their own.
+fn order<T, const N: usize>(items: &mut [T], worth: &impl Fn(&T) -> [f64; N], figure: usize) {
+    if figure == N || items.len() < 2 {
+        return;
+    }
+    items.sort_by(|a, b| worth(a)[figure].total_cmp(&worth(b)[figure]));
+    let mut rest = items;
+    while let Some(first) = rest.first() {
+        let least = worth(first)[figure];
+        let same = rest
+            .iter()
+            .take_while(|it| is_same(least, worth(it)[figure]));
+        // At least the first, whatever its figure is.
+        let (group, others) = rest.split_at_mut(same.count().max(1));
+        order(group, worth, figure + 1);
+        rest = others;
+    }
+}
+
+/// Whether figures differ by rounding only.
+fn is_same(a: f64, b: f64) -> bool {
+    (a - b).abs() <= SAME_RATE * a.abs().max(b.abs())
+}
+
+/// Figures of placements that differ by less are the same: levelled weights are known to a ten-thousandth.
+const SAME_RATE: f64 = 1e-4;
 
 /// What a flow costs, in steps of the search.
 const FLOW_STEPS: u64 = 24;
@@ -666,8 +704,27 @@ impl<'a> Search<'a> {
         [-flow.throughput, second, 0.0, f64::from(replicas)]
     }
 
+    /// How many of those that were found have the highest throughput.
+    fn as_good(&self) -> usize {
+        let best = self.found.first().map_or(0.0, |leaf| leaf.rank[0]);
+        let same = |leaf: &&Leaf| leaf.rank[0] <= best * (1.0 - SAME_RATE);
+        self.found.iter().filter(same).count()
+    }
+
+    /// Nodes of one class, where there are several.
+    fn alike(&self) -> Vec<Vec<usize>> {
+        let nodes = 0..self.classes.len();
+        let of = |class: usize| {
+            nodes
+                .clone()
+                .filter(move |node| self.classes[*node] == class)
+        };
+        let classes = nodes.clone().map(|class| of(class).collect::<Vec<usize>>());
+        classes.filter(|nodes| nodes.len() > 1).collect()
+    }
+
     fn keep_best(&mut self) {
-        self.found.sort_by(|a, b| compare_ranks(&a.rank, &b.rank));
+        order(&mut self.found, &|leaf: &Leaf| leaf.rank, 0);
         self.found.dedup_by(|a, b| a.sets == b.sets);
         self.found.truncate(KEPT);
     }
@@ -683,7 +740,7 @@ impl<'a> Search<'a> {
         let found = self.found.iter().take(most);
         let found = found.map(|leaf| predict_best(self.plan, &leaf.sets));
         let mut placements: Vec<Prediction> = found.filter(Prediction::is_feasible).collect();
-        placements.sort_by(|a, b| compare(self.plan, a, b));
+        order(&mut placements, &|it: &Prediction| worth(self.plan, it), 0);
         // Without the copies that have nothing to do, two may be one.
         let mut seen: Vec<Vec<u32>> = Vec::new();
         placements.retain(|found| {

@@ -99,6 +99,10 @@ pub(super) fn main(args: &PlaceArgs) -> Result<u8> {
             );
         }
     }
+    ensure!(
+        !args.recipes || args.format != PlaceFormat::Json,
+        "--recipes is for people: take --format text or markdown"
+    );
     let report = report(args)?;
     let top = usize::from(args.top);
     let bytes = match args.format {
@@ -149,12 +153,30 @@ fn report(args: &PlaceArgs) -> Result<Report> {
         &evidence,
     )?;
     let known = |name: &str| plan.services.iter().any(|service| service.name == name);
-    let mut notes = evidence.notes;
+    let mut notes = evidence.notes.clone();
     for seen in evidence.services.iter().filter(|seen| !known(&seen.name)) {
         notes.push(format!(
             "{} was watched and is not in the plan: it is left out of account",
             seen.name
         ));
+    }
+    let of_node = |name: &str| plan.nodes.iter().find(|node| node.name == name);
+    for seen in &evidence.nodes {
+        if of_node(&seen.name).is_none() {
+            let names: Vec<&str> = plan.nodes.iter().map(|node| node.name.as_str()).collect();
+            notes.push(format!(
+                "{} was probed and is not in the plan ({}): its services count, its cores and memory do not",
+                seen.name,
+                names.join(", ")
+            ));
+        }
+    }
+    for (name, note) in &evidence.of_nodes {
+        let background = evidence.nodes.iter().find(|node| node.name == *name);
+        let background = background.map(|node| node.background_cores);
+        if of_node(name).map(|node| node.background_cores) == background {
+            notes.push(note.clone());
+        }
     }
     if args.assign.is_empty() {
         return Ok(Report::of_best(plan, usize::from(args.top), notes));
@@ -182,10 +204,16 @@ fn read(path: &Path) -> Result<String> {
 
 fn written(report: &Report, style: TableStyle, args: &PlaceArgs) -> String {
     let mut text = report.text(style, usize::from(args.top));
-    let best = report.placements.first().filter(|best| best.is_feasible());
-    let Some(best) = best.filter(|_| args.recipes) else {
+    if !args.recipes {
+        return text;
+    }
+    let mut placements = report.placements.iter().enumerate();
+    let Some((at, best)) = placements.find(|(_, found)| found.is_feasible()) else {
         return text;
     };
+    if report.were_given {
+        let _ = writeln!(text, "\nto paste, for placement {}:", at + 1);
+    }
     for recipe in recipes(&report.plan, best) {
         let _ = match style {
             TableStyle::Markdown => write!(

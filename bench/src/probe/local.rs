@@ -9,9 +9,6 @@ use isukit_analyze::host::{End, Host, Line, NoHost, Sample, Sampler, own_cost};
 use super::portable::Portable;
 use super::{Event, Gone, Sampling, Stop, inventory, send, trim, unix_ms};
 
-/// Samples between two times that memory is given back.
-const TRIM_EVERY: u64 = 10;
-
 /// Where samples come from: `/proc` on Linux, a library elsewhere.
 enum Source {
     Linux(Box<Sampler>),
@@ -91,8 +88,8 @@ fn samples(
         sample.unix_ms = unix_ms();
         send(events, Line::Sample(sample))?;
         count += 1;
-        // Starting is done after the first, and now and then the sampler looks for what is new.
-        if count % TRIM_EVERY == 1 {
+        if count == 1 {
+            // From here on nothing much is done that was not done before.
             trim::trim();
         }
     }

@@ -1,36 +1,48 @@
 //! Giving back the memory that starting has touched.
 //!
-//! isukit is one file for everything, and the kernel maps it around each place that is touched:
-//! initializers, the first look at a host, and the search for new processes every few samples. Most
-//! of that is not needed for a sample, and counts as memory of the probe beside the services that it
-//! measures: 8 MB of it, less than 4 MB after this.
+//! isukit is one file for everything, and the kernel maps it in large pieces around each place that
+//! is touched: initializers, the allocator, the first look at a host. How large they are depends on
+//! how the file came into the page cache; just copied, it is megabytes for a sample. All that counts
+//! as memory of the probe beside the services that it measures. So the file is let go, mapped and
+//! cached, and what a sample needs comes back page by page.
 
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
+use std::fs::File;
 use std::ptr;
 
+use rustix::fs::fadvise;
 use rustix::mm::{Advice, madvise};
 
 /// Mappings of this program's own file that are looked at.
 const MOST_MAPPINGS: usize = 64;
 
-/// Lets the kernel forget which pages of this program's file are mapped. Those that are needed come
-/// back from the file when they are touched.
+/// Lets the kernel forget which pages of this program's file are mapped, and which are cached. Those
+/// that are needed come back from the file when they are touched, each alone.
 pub(super) fn trim() {
-    let Ok(text) = std::fs::read_to_string("/proc/self/smaps") else {
+    let (Ok(text), Ok(own)) = (
+        std::fs::read_to_string("/proc/self/smaps"),
+        File::open("/proc/self/exe"),
+    ) else {
         return;
     };
+    // A file that was just copied has to be on the disk before it can be let go.
+    let _ = own.sync_data();
     for (start, length) in clean_mappings(&text).into_iter().take(MOST_MAPPINGS) {
         let start = ptr::without_provenance_mut::<c_void>(start);
-        // SAFETY: the range is one private mapping of a file that cannot be written to (no `w`) and of
-        // which no page differs from the file (`Anonymous: 0`), both as the kernel says it. Dropping such
-        // pages changes nothing that can be read: the next access takes them from the file again.
-        let result = unsafe { madvise(start, length, Advice::LinuxDontNeed) };
-        if result.is_err() {
-            return;
+        for advice in [Advice::Random, Advice::LinuxDontNeed] {
+            // SAFETY: the range is one private mapping of a file that cannot be written to (no `w`) and of
+            // which no page differs from the file (`Anonymous: 0`), both as the kernel says it. Dropping such
+            // pages changes nothing that can be read: the next access takes them from the file again. The
+            // other advice is about reading ahead only.
+            let result = unsafe { madvise(start, length, advice) };
+            if result.is_err() {
+                return;
+            }
         }
     }
+    let _ = fadvise(&own, 0, None, rustix::fs::Advice::DontNeed);
 }
 
 /// Start and length of the mappings of this program's file that are as the file is: the first named

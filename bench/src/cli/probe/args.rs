@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
 use isukit_analyze::host::ServiceSpec;
 use isukit_analyze::units::parse_duration;
@@ -101,6 +102,23 @@ impl ProbeArgs {
             duration: self.duration.or(self.check.then_some(CHECK_DURATION)),
             services: self.services.clone(),
         }
+    }
+
+    /// Refuses two of one name, of which nobody could tell which is meant.
+    pub(super) fn distinct(&self) -> Result<()> {
+        let of = |names: Vec<&str>, what: &str| {
+            let twice = (1..names.len()).find(|at| names[..*at].contains(&names[*at]));
+            match twice {
+                Some(at) => Err(anyhow!("{what} '{}' twice", names[at].escape_debug())),
+                None => Ok(()),
+            }
+        };
+        of(
+            self.hosts.iter().map(String::as_str).collect(),
+            "--host names",
+        )?;
+        let services = self.services.iter().map(|service| service.name.as_str());
+        of(services.collect(), "--service names")
     }
 
     /// Whether lines of this host are all that is asked for, to stdout.

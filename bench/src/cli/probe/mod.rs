@@ -31,13 +31,10 @@ const HOSTS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Do what was asked.
 pub(super) fn main(args: &ProbeArgs) -> Result<u8> {
+    args.distinct()?;
     if args.is_plain() && !io::stdout().is_terminal() {
         begin_anew(args);
     }
-    let mut names = args.hosts.clone();
-    names.sort();
-    names.dedup();
-    ensure!(names.len() == args.hosts.len(), "--host names a host twice");
     let stop = Stop::default();
     let (pressed, mut times) = (stop.clone(), 0);
     on_signals(move || {
@@ -58,6 +55,7 @@ pub(super) fn main(args: &ProbeArgs) -> Result<u8> {
         check: args.check.then(Check::default),
         hosts: BTreeMap::new(),
         lost: 0,
+        samples: 0,
         findings: 0,
         asked: false,
         peers: &args.peers,
@@ -68,6 +66,10 @@ pub(super) fn main(args: &ProbeArgs) -> Result<u8> {
     ended?;
     out.finish(args.check.then_some(watch.findings))?;
     ensure!(watch.lost < watch.nodes.len(), "no node could be probed");
+    ensure!(
+        !args.check || watch.samples > 0,
+        "not one sample was taken: give it a longer --duration"
+    );
     Ok(match watch.lost + watch.findings {
         0 => DONE,
         _ => FAILED,
@@ -168,6 +170,7 @@ struct Watch<'a> {
     check: Option<Check>,
     hosts: BTreeMap<String, Host>,
     lost: usize,
+    samples: usize,
     findings: usize,
     asked: bool,
     peers: &'a [IpAddr],
@@ -233,6 +236,7 @@ impl Watch<'_> {
                 self.lost += 1;
                 out.lost(lost);
             }
+            Line::Sample(_) => self.samples += 1,
             _ => {}
         }
         let findings = self.check.as_mut().map(|check| check.line(&line));

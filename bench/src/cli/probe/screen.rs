@@ -96,8 +96,8 @@ impl Screen {
             None => text.push_str(&self.view.table(Figures::Whole, TableStyle::Text)),
         }
         let mut notes = match findings {
-            // What is lost is a finding, and what is not there raises none.
-            Some(_) => Vec::new(),
+            // What is lost is a finding already.
+            Some(_) => self.view.unchecked(),
             None => self.view.notes(),
         };
         notes.append(&mut self.notices);
