@@ -13,6 +13,9 @@ pub(super) const SAME: f64 = 1e-9;
 /// Halvings when weights are levelled out: a hundredth of a percent is more than anybody measures.
 const LEVELLING: usize = 13;
 
+/// Levels of nodes that are told apart: who has more of them looks at the busiest.
+const LEVELS: usize = 8;
+
 /// What limits a placement.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Bottleneck {
@@ -232,7 +235,7 @@ fn level(splits: &[Split], capacities: &[f64], flow: flow::Flow) -> Vec<f64> {
             .sum()
     };
     let mut fixed = vec![false; capacities.len()];
-    for _ in 0..capacities.len() {
+    for _ in 0..capacities.len().min(LEVELS) {
         let free: Vec<usize> = (0..capacities.len()).filter(|node| !fixed[*node]).collect();
         let share = |node: usize| load(&used, node) / capacities[node].max(1e-300);
         let Some(highest) = free.iter().map(|node| share(*node)).max_by(f64::total_cmp) else {

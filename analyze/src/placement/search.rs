@@ -135,8 +135,11 @@ const GLANCES: u64 = 8;
 /// Steps before what was found is improved for the first time.
 const FIRST_STEPS: u64 = 200;
 
-/// Items that are moved at random before what was found is improved anew.
-const SHAKEN: usize = 2;
+/// Items that are moved at random before what was found is improved anew: few, then more, and again.
+const SHAKEN: [usize; 5] = [2, 3, 2, 4, 6];
+
+/// So many moved, and it goes on from what came of that, not from the best: away from a dead end.
+const WANDERS: usize = 2;
 
 /// Services that may be split and are looked at in all their groups; of more, only all together.
 const GROUPED: usize = 4;
@@ -284,6 +287,11 @@ impl<'a> Search<'a> {
     /// The highest throughput. A good one is found first, so that what is not better is given up early.
     fn highest(&mut self) -> f64 {
         self.floor = 0.0;
+        if let Some(first) = self.greedy()
+            && let Some(reached) = self.reaches(&first, 0.0)
+        {
+            self.keep(&first, reached);
+        }
         self.descend(FIRST_STEPS);
         if self.is_cut_short {
             self.climb();
@@ -310,22 +318,73 @@ impl<'a> Search<'a> {
         let mut tried = best.clone();
         // The same plan gets the same answer.
         let mut random = fastrand::Rng::with_seed(1);
-        while !self.is_over() {
+        for shaken in SHAKEN.into_iter().cycle() {
+            if self.is_over() {
+                return;
+            }
             let reached = self.improve(&mut tried);
             if reached > self.floor * (1.0 + SAME) {
-                let sets = self.by_service(&tried);
-                let rank = self.worth(&sets);
-                self.floor = reached;
-                self.found = vec![Leaf { rank, sets }];
+                self.keep(&tried, reached);
                 best.clone_from(&tried);
             }
-            tried.clone_from(&best);
-            for _ in 0..SHAKEN {
+            if shaken != WANDERS {
+                tried.clone_from(&best);
+            }
+            for _ in 0..shaken {
                 let at = random.usize(..tried.len());
                 let sets = &self.items[at].sets;
                 tried[at] = sets[random.usize(..sets.len())];
             }
         }
+    }
+
+    /// Takes a placement, by item, as the best so far.
+    fn keep(&mut self, by_item: &[u32], reached: f64) {
+        let sets = self.by_service(by_item);
+        let rank = self.worth(&sets);
+        self.floor = reached;
+        self.found = vec![Leaf { rank, sets }];
+    }
+
+    /// A placement to begin with: the dearest first, each where most CPU is left at the throughput that
+    /// nothing can exceed. `None` if that ends where nothing fits.
+    fn greedy(&self) -> Option<Vec<u32>> {
+        let mut left: Vec<f64> = match self.enough.is_finite() {
+            true => self
+                .capacities
+                .iter()
+                .map(|capacity| capacity / self.enough)
+                .collect(),
+            false => return None,
+        };
+        let mut memory: Vec<f64> = self.plan.nodes.iter().map(|node| node.memory_mb).collect();
+        let mut chosen = vec![0u32; self.items.len()];
+        let mut order: Vec<usize> = (0..self.items.len()).collect();
+        order.sort_by(|a, b| self.items[*b].demand.total_cmp(&self.items[*a].demand));
+        for at in order {
+            let item = &self.items[at];
+            let room = |set: u32| bits(set).map(|node| left[node].max(0.0)).sum::<f64>();
+            let mut sets = item.sets.iter().copied().filter(|set| {
+                bits(*set).all(|node| memory[node] >= item.memory - 1e-6)
+                    && item.apart.iter().all(|other| chosen[*other] & set == 0)
+            });
+            let first = sets.next()?;
+            let best = sets.fold((first, room(first)), |best, set| {
+                let room = room(set);
+                if room > best.1 { (set, room) } else { best }
+            });
+            let (set, room) = best;
+            for node in bits(set) {
+                let share = match room > 0.0 {
+                    true => left[node].max(0.0) / room,
+                    false => 1.0 / f64::from(set.count_ones()),
+                };
+                left[node] -= item.demand * share;
+                memory[node] -= item.memory;
+            }
+            chosen[at] = set;
+        }
+        Some(chosen)
     }
 
     /// Moves one item, or two against each other, as long as that helps. Returns the throughput that

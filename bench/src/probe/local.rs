@@ -81,6 +81,11 @@ fn samples(
         if end.is_some_and(|end| due > end + sampling.interval / 2) || stop.wait_until(due) {
             break;
         }
+        if count == 1 {
+            // From here on nothing much is done that was not done before, and whoever writes the first sample
+            // down is done with it: what runs meanwhile could not be let go.
+            trim::trim();
+        }
         let now = Instant::now();
         let mut sample = source.sample(now.duration_since(last).as_secs_f64());
         last = now;
@@ -88,10 +93,6 @@ fn samples(
         sample.unix_ms = unix_ms();
         send(events, Line::Sample(sample))?;
         count += 1;
-        if count == 1 {
-            // From here on nothing much is done that was not done before.
-            trim::trim();
-        }
     }
     let mut end = End {
         node: node.to_owned(),
