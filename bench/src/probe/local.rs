@@ -9,6 +9,9 @@ use isukit_analyze::host::{End, Host, Line, NoHost, Sample, Sampler, own_cost};
 use super::portable::Portable;
 use super::{Event, Gone, Sampling, Stop, inventory, send, trim, unix_ms};
 
+/// From here on it is worth it to have the program's file read once more, to be small.
+const LONG: Duration = Duration::from_secs(10);
+
 /// Where samples come from: `/proc` on Linux, a library elsewhere.
 enum Source {
     Linux(Box<Sampler>),
@@ -74,6 +77,7 @@ fn samples(
     send(events, Line::Host(host))?;
     let cost_before = own_cost(Path::new("/"));
     let (mut last, mut due, mut count) = (began, began, 0);
+    let is_long = sampling.duration.is_none_or(|duration| duration >= LONG);
     loop {
         due = next(due, sampling.interval, Instant::now());
         let end = sampling.duration.map(|duration| began + duration);
@@ -81,7 +85,7 @@ fn samples(
         if end.is_some_and(|end| due > end + sampling.interval / 2) || stop.wait_until(due) {
             break;
         }
-        if count == 1 {
+        if count == 1 && is_long {
             // From here on nothing much is done that was not done before, and whoever writes the first sample
             // down is done with it: what runs meanwhile could not be let go.
             trim::trim();
