@@ -11,7 +11,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::limits::SERVICES;
-use super::plan::Node;
+use super::plan::{Node, Plan};
 use crate::host::{Host, Line, Sample};
 
 /// Batches that a run is cut into.
@@ -39,7 +39,7 @@ pub struct Evidence {
     /// What a person should know of it.
     pub notes: Vec<String>,
     /// The same of a node, by its name, if its background counts.
-    pub of_nodes: Vec<(String, String)>,
+    of_nodes: Vec<(String, String)>,
 }
 
 /// A service that was seen.
@@ -177,6 +177,35 @@ impl Evidence {
         Ok(evidence)
     }
 
+    /// What a person should know of it who places the services of a plan.
+    pub fn notes_for(&self, plan: &Plan) -> Vec<String> {
+        let mut notes = self.notes.clone();
+        let of_service = |name: &str| plan.services.iter().any(|service| service.name == name);
+        for seen in self.services.iter().filter(|seen| !of_service(&seen.name)) {
+            notes.push(format!(
+                "{} was watched and is not in the plan: it is left out of account",
+                seen.name
+            ));
+        }
+        for seen in &self.nodes {
+            let planned = plan.nodes.iter().find(|node| node.name == seen.name);
+            let Some(planned) = planned else {
+                let names: Vec<&str> = plan.nodes.iter().map(|node| node.name.as_str()).collect();
+                notes.push(format!(
+                    "{} was probed and is not in the plan ({}): its services count, its cores and memory do not",
+                    seen.name,
+                    names.join(", ")
+                ));
+                continue;
+            };
+            if planned.background_cores == seen.background_cores {
+                let of_node = self.of_nodes.iter().filter(|(name, _)| *name == seen.name);
+                notes.extend(of_node.map(|(_, note)| note.clone()));
+            }
+        }
+        notes
+    }
+
     fn node(&mut self, name: &str, host: &Host, samples: &[&Sample]) {
         let mean = |of: &dyn Fn(&Sample) -> Option<f64>| {
             let values: Vec<f64> = samples.iter().filter_map(|sample| of(sample)).collect();
@@ -250,8 +279,9 @@ fn read_probe(
         let line: Line = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
         match line {
             Line::Host(host) => {
-                if let Some(name) = unprintable([host.node.as_str()]) {
-                    return Err(wrong(format!("'{}' is no name", name.escape_debug())));
+                if is_unprintable(&host.node) {
+                    let name = host.node.escape_debug();
+                    return Err(wrong(format!("'{name}' is no name")));
                 }
                 if nodes.contains_key(&host.node) {
                     return Err(wrong(format!("there are two probes of {}", host.node)));
@@ -284,9 +314,8 @@ fn read_probe(
 }
 
 /// A name that cannot be shown as it is.
-fn unprintable<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let mut names = names.into_iter();
-    names.find(|name| name.chars().any(char::is_control))
+fn is_unprintable(name: &str) -> bool {
+    name.chars().any(char::is_control)
 }
 
 /// Whether a sample can be one: what came from elsewhere is added up, divided and shown.
@@ -296,7 +325,7 @@ fn possible(sample: &Sample) -> Result<(), String> {
         false => Err(format!("{what} cannot be {value}")),
     };
     let names = sample.services.iter().map(|service| service.name.as_str());
-    if let Some(name) = unprintable(names.clone()) {
+    if let Some(name) = names.clone().find(|name| is_unprintable(name)) {
         return Err(format!("'{}' is no name of a service", name.escape_debug()));
     }
     let mut sorted: Vec<&str> = names.collect();

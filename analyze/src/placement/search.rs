@@ -6,12 +6,17 @@
 //! placed: by CPU, where rests too small for anything do not count, and by memory. Services that
 //! may be split come last; until they are placed they count as if they could be anywhere.
 
+mod climb;
+mod order;
+
 use super::flow;
-use super::limits::{ALL_PLACEMENTS, CLIMB_STEPS, KEPT, SEARCH_STEPS, TIE_STEPS};
+use super::limits::{ALL_PLACEMENTS, KEPT, SEARCH_STEPS, TIE_STEPS};
 use super::model::{
     Prediction, SAME, bits, even, group_of, pools, predict, predict_best, second_highest, splits,
 };
 use super::plan::Plan;
+pub(super) use order::are_equal;
+use order::{SAME_RATE, order, ties, worth};
 
 /// The best placements of a plan.
 #[derive(Debug, Clone, Default)]
@@ -66,66 +71,6 @@ pub fn rank(plan: &Plan, count: usize) -> Ranking {
     }
 }
 
-/// Other placements with the throughput of the best: a tie, which only what else counts has decided.
-fn ties(placements: &[Prediction]) -> usize {
-    let first = placements.first().map_or(0.0, |first| first.rps);
-    let same = |other: &&Prediction| other.rps >= first * (1.0 - SAME_RATE);
-    placements.iter().skip(1).filter(same).count()
-}
-
-/// What a placement is worth, each figure less the better and worth more than those behind it:
-/// throughput, the room on the second busiest node, calls over the network, processes, how evenly
-/// memory is used.
-fn worth(plan: &Plan, it: &Prediction) -> [f64; 5] {
-    let replicas: usize = it.placement.services.iter().map(Vec::len).sum();
-    // Memory is spread best when the squares of its shares are least.
-    let nodes = it.memory_mb.iter().zip(&plan.nodes);
-    let shares = nodes.map(|(used, node)| used / node.memory_mb);
-    let spread: f64 = shares.map(|share| share * share).sum();
-    [
-        -it.rps,
-        it.second_busiest(),
-        it.hops,
-        replicas as f64,
-        spread,
-    ]
-}
-
-/// Whether two placements are worth the same in everything that counts.
-pub(super) fn are_equal(plan: &Plan, a: &Prediction, b: &Prediction) -> bool {
-    let (a, b) = (worth(plan, a), worth(plan, b));
-    a.iter().zip(&b).all(|(a, b)| is_same(*a, *b))
-}
-
-/// Sorts by figures, of which the first counts most; where it is the same the next one does, and so on.
-/// What is nearly the same is no order by itself (a like b, b like c, a unlike c), so those that are the same
-/// as the least of them are sorted as a group of their own.
-fn order<T, const N: usize>(items: &mut [T], worth: &impl Fn(&T) -> [f64; N], figure: usize) {
-    if figure == N || items.len() < 2 {
-        return;
-    }
-    items.sort_by(|a, b| worth(a)[figure].total_cmp(&worth(b)[figure]));
-    let mut rest = items;
-    while let Some(first) = rest.first() {
-        let least = worth(first)[figure];
-        let same = rest
-            .iter()
-            .take_while(|it| is_same(least, worth(it)[figure]));
-        // At least the first, whatever its figure is.
-        let (group, others) = rest.split_at_mut(same.count().max(1));
-        order(group, worth, figure + 1);
-        rest = others;
-    }
-}
-
-/// Whether figures differ by rounding only.
-fn is_same(a: f64, b: f64) -> bool {
-    (a - b).abs() <= SAME_RATE * a.abs().max(b.abs())
-}
-
-/// Figures of placements that differ by less are the same: levelled weights are known to a ten-thousandth.
-const SAME_RATE: f64 = 1e-4;
-
 /// What a flow costs, in steps of the search.
 const FLOW_STEPS: u64 = 24;
 
@@ -134,12 +79,6 @@ const GLANCES: u64 = 8;
 
 /// Steps before what was found is improved for the first time.
 const FIRST_STEPS: u64 = 200;
-
-/// Items that are moved at random before what was found is improved anew: few, then more, and again.
-const SHAKEN: [usize; 5] = [2, 3, 2, 4, 6];
-
-/// So many moved, and it goes on from what came of that, not from the best: away from a dead end.
-const WANDERS: usize = 2;
 
 /// Services that may be split and are looked at in all their groups; of more, only all together.
 const GROUPED: usize = 4;
@@ -288,9 +227,9 @@ impl<'a> Search<'a> {
     fn highest(&mut self) -> f64 {
         self.floor = 0.0;
         if let Some(first) = self.greedy()
-            && let Some(reached) = self.reaches(&first, 0.0)
+            && self.reaches(&first, 0.0).is_some()
         {
-            self.keep(&first, reached);
+            self.keep(&first);
         }
         self.descend(FIRST_STEPS);
         if self.is_cut_short {
@@ -305,156 +244,6 @@ impl<'a> Search<'a> {
         (self.collects, self.steps, self.most_steps) = (false, 0, most_steps);
         self.place(0);
         self.is_cut_short = self.steps >= self.most_steps;
-    }
-
-    /// Improves the best that was found as long as small changes help, then shakes it and tries again.
-    fn climb(&mut self) {
-        (self.steps, self.most_steps) = (0, CLIMB_STEPS);
-        let Some(best) = self.found.first() else {
-            return;
-        };
-        let of = |item: &Item| item.services.first().map_or(0, |at| best.sets[*at]);
-        let mut best: Vec<u32> = self.items.iter().map(of).collect();
-        let mut tried = best.clone();
-        // The same plan gets the same answer.
-        let mut random = fastrand::Rng::with_seed(1);
-        for shaken in SHAKEN.into_iter().cycle() {
-            if self.is_over() {
-                return;
-            }
-            let reached = self.improve(&mut tried);
-            if reached > self.floor * (1.0 + SAME) {
-                self.keep(&tried, reached);
-                best.clone_from(&tried);
-            }
-            if shaken != WANDERS {
-                tried.clone_from(&best);
-            }
-            for _ in 0..shaken {
-                let at = random.usize(..tried.len());
-                let sets = &self.items[at].sets;
-                tried[at] = sets[random.usize(..sets.len())];
-            }
-        }
-    }
-
-    /// Takes a placement, by item, as the best so far.
-    fn keep(&mut self, by_item: &[u32], reached: f64) {
-        let sets = self.by_service(by_item);
-        let rank = self.worth(&sets);
-        self.floor = reached;
-        self.found = vec![Leaf { rank, sets }];
-    }
-
-    /// A placement to begin with: the dearest first, each where most CPU is left at the throughput that
-    /// nothing can exceed. `None` if that ends where nothing fits.
-    fn greedy(&self) -> Option<Vec<u32>> {
-        let mut left: Vec<f64> = match self.enough.is_finite() {
-            true => self
-                .capacities
-                .iter()
-                .map(|capacity| capacity / self.enough)
-                .collect(),
-            false => return None,
-        };
-        let mut memory: Vec<f64> = self.plan.nodes.iter().map(|node| node.memory_mb).collect();
-        let mut chosen = vec![0u32; self.items.len()];
-        let mut order: Vec<usize> = (0..self.items.len()).collect();
-        order.sort_by(|a, b| self.items[*b].demand.total_cmp(&self.items[*a].demand));
-        for at in order {
-            let item = &self.items[at];
-            let room = |set: u32| bits(set).map(|node| left[node].max(0.0)).sum::<f64>();
-            let mut sets = item.sets.iter().copied().filter(|set| {
-                bits(*set).all(|node| memory[node] >= item.memory - 1e-6)
-                    && item.apart.iter().all(|other| chosen[*other] & set == 0)
-            });
-            let first = sets.next()?;
-            let best = sets.fold((first, room(first)), |best, set| {
-                let room = room(set);
-                if room > best.1 { (set, room) } else { best }
-            });
-            let (set, room) = best;
-            for node in bits(set) {
-                let share = match room > 0.0 {
-                    true => left[node].max(0.0) / room,
-                    false => 1.0 / f64::from(set.count_ones()),
-                };
-                left[node] -= item.demand * share;
-                memory[node] -= item.memory;
-            }
-            chosen[at] = set;
-        }
-        Some(chosen)
-    }
-
-    /// Moves one item, or two against each other, as long as that helps. Returns the throughput that
-    /// is reached then; 0 for what is not allowed.
-    fn improve(&mut self, sets: &mut [u32]) -> f64 {
-        let Some(mut reached) = self.reaches(sets, 0.0) else {
-            return 0.0;
-        };
-        loop {
-            let before = reached;
-            for at in 0..sets.len() {
-                for choice in 0..self.items[at].sets.len() {
-                    let old = std::mem::replace(&mut sets[at], self.items[at].sets[choice]);
-                    match self.reaches(sets, reached) {
-                        Some(more) => reached = more,
-                        None => sets[at] = old,
-                    }
-                }
-                for other in 0..at {
-                    let can = |item: usize, set: u32| self.items[item].sets.contains(&set);
-                    if sets[at] == sets[other] || !can(at, sets[other]) || !can(other, sets[at]) {
-                        continue;
-                    }
-                    sets.swap(at, other);
-                    match self.reaches(sets, reached) {
-                        Some(more) => reached = more,
-                        None => sets.swap(at, other),
-                    }
-                }
-                if self.is_over() {
-                    return reached;
-                }
-            }
-            if reached <= before {
-                return reached;
-            }
-        }
-    }
-
-    /// The throughput of a placement, by item, if it is allowed and more than a floor.
-    fn reaches(&mut self, by_item: &[u32], floor: f64) -> Option<f64> {
-        self.steps += 1;
-        let target = floor * (1.0 + SAME);
-        if !self.is_allowed(by_item) || !self.could_reach(by_item, target) {
-            return None;
-        }
-        self.steps += FLOW_STEPS;
-        let reached = -self.worth(&self.by_service(by_item))[0];
-        (reached > target).then_some(reached)
-    }
-
-    /// What no throughput as high can do without: each on one node finds room there, and those that
-    /// may be split find it beside them.
-    fn could_reach(&self, by_item: &[u32], target: f64) -> bool {
-        let mut load = vec![0.0; self.capacities.len()];
-        for (item, set) in self.items[..self.singles].iter().zip(by_item) {
-            load[set.trailing_zeros() as usize] += item.demand;
-            if item.most < item.demand * target {
-                return false;
-            }
-        }
-        let mut nodes = self.capacities.iter().zip(&load);
-        if !nodes.all(|(capacity, load)| *capacity >= load * target) {
-            return false;
-        }
-        let room = self.room(&load, target);
-        (self.singles..self.items.len()).all(|at| {
-            let groups = self.groups(at, by_item);
-            self.shares_fit(at, by_item, &groups, &room, target)
-        })
     }
 
     /// What is left of each node for a throughput beside a load, in milliseconds a request.
@@ -505,17 +294,6 @@ impl<'a> Search<'a> {
             }
         }
         groups
-    }
-
-    /// Whether memory suffices and strangers are apart.
-    fn is_allowed(&self, by_item: &[u32]) -> bool {
-        let fits = self.plan.nodes.iter().enumerate().all(|(node, it)| {
-            let items = self.items.iter().zip(by_item);
-            let here = items.filter(|(_, set)| **set & (1 << node) != 0);
-            here.map(|(item, _)| item.memory).sum::<f64>() <= it.memory_mb + 1e-6
-        });
-        let mut items = self.items.iter().zip(by_item);
-        fits && items.all(|(item, set)| item.apart.iter().all(|other| set & by_item[*other] == 0))
     }
 
     /// Gathers placements that reach a throughput.

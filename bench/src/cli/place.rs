@@ -152,32 +152,7 @@ fn report(args: &PlaceArgs) -> Result<Report> {
         &read(&args.plan)?,
         &evidence,
     )?;
-    let known = |name: &str| plan.services.iter().any(|service| service.name == name);
-    let mut notes = evidence.notes.clone();
-    for seen in evidence.services.iter().filter(|seen| !known(&seen.name)) {
-        notes.push(format!(
-            "{} was watched and is not in the plan: it is left out of account",
-            seen.name
-        ));
-    }
-    let of_node = |name: &str| plan.nodes.iter().find(|node| node.name == name);
-    for seen in &evidence.nodes {
-        if of_node(&seen.name).is_none() {
-            let names: Vec<&str> = plan.nodes.iter().map(|node| node.name.as_str()).collect();
-            notes.push(format!(
-                "{} was probed and is not in the plan ({}): its services count, its cores and memory do not",
-                seen.name,
-                names.join(", ")
-            ));
-        }
-    }
-    for (name, note) in &evidence.of_nodes {
-        let background = evidence.nodes.iter().find(|node| node.name == *name);
-        let background = background.map(|node| node.background_cores);
-        if of_node(name).map(|node| node.background_cores) == background {
-            notes.push(note.clone());
-        }
-    }
+    let notes = evidence.notes_for(&plan);
     if args.assign.is_empty() {
         return Ok(Report::of_best(plan, usize::from(args.top), notes));
     }
