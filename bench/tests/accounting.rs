@@ -173,11 +173,19 @@ fn a_warmup_is_not_counted_anywhere() {
     ]);
     let report = ran.report();
     assert_eq!(arrivals(&report), 100);
-    let lines = read_events(&events).len() as u64;
+    let samples = read_events(&events);
     assert_eq!(
-        lines,
+        samples.len() as u64,
         count(&report, "/requests"),
         "the warm-up is in the event file"
+    );
+    let started = count(&report, "/started_unix_us");
+    let measured = started..=started + 500_000;
+    assert!(
+        samples
+            .iter()
+            .all(|sample| measured.contains(&count(sample, "/at_us"))),
+        "the measured time does not begin at {started}: {samples:#?}"
     );
     assert_eq!(
         report["asked"]["url"], url,

@@ -161,6 +161,7 @@ impl<'r> Shard<'r> {
             let mut last = Box::new(Delta::new(self.index, self.plan.steps.len()));
             last.phase = self.window.phase;
             last.second = self.window.second;
+            last.origin = self.window.start;
             last.events_lost = lost;
             let _ = self.wiring.deltas.send(last);
         }
