@@ -207,6 +207,82 @@ fn a_service_that_begins_later_is_found() {
 }
 
 #[test]
+fn ports_are_counted_in_tables_of_any_length() {
+    let root = tempfile::tempdir().unwrap();
+    real(root.path());
+    fs::remove_file(root.path().join("proc/net/tcp")).unwrap();
+    let (mut sampler, _) = Sampler::new(root.path(), &[]).unwrap();
+    let mut ports = |tables: &[(&str, std::ops::Range<u32>)]| {
+        for (file, ports) in tables {
+            let line = |port: u32| {
+                format!(
+                    "   0: 0100007F:{port:04X} 0100007F:0050 01 00000000:00000000 00:00000000 00000000  0 0 0 1 0\n"
+                )
+            };
+            let text: String = ports.clone().map(line).collect();
+            write(
+                root.path(),
+                file,
+                format!("  sl  local_address\n{text}").as_bytes(),
+            );
+        }
+        sampler.sample(1.0).sockets.unwrap().local_ports
+    };
+    // More than a megabyte, and none of IPv6.
+    assert_eq!(ports(&[("proc/net/tcp", 33_000..60_000)]), 27_000);
+    // Connections to a port of ours use none of these.
+    assert_eq!(
+        ports(&[("proc/net/tcp", 80..81), ("proc/net/tcp6", 40_000..40_100)]),
+        100
+    );
+}
+
+#[test]
+fn what_a_cgroup_counts_is_not_counted_by_its_name_as_well() {
+    let root = tempfile::tempdir().unwrap();
+    real(root.path());
+    write(
+        root.path(),
+        "proc/8/stat",
+        b"8 (mysqld) S 1 8 8 0 -1 0 0 0 0 0 70 30 7 3 20 0 5 0 900 1000000 250 0\n",
+    );
+    write(
+        root.path(),
+        "proc/8/cgroup",
+        b"0::/user.slice/isu.service.d\n",
+    );
+    let services: Vec<ServiceSpec> = ["unit:isu", "db=name:mysqld"]
+        .map(|text| text.parse().unwrap())
+        .into();
+    let (mut sampler, _) = Sampler::new(root.path(), &services).unwrap();
+    let sample = sampler.sample(1.0);
+    let processes: Vec<u64> = sample.services.iter().map(|it| it.processes).collect();
+    assert_eq!(processes, [1, 1]);
+}
+
+#[test]
+fn from_within_a_container_the_host_is_seen() {
+    let root = tempfile::tempdir().unwrap();
+    real(root.path());
+    // Our own network and our own view of cgroups, and those of the host.
+    write(
+        root.path(),
+        "proc/1/net/sockstat",
+        b"TCP: inuse 7 orphan 0 tw 3 alloc 6 mem 1\n",
+    );
+    write(
+        root.path(),
+        "proc/7/cgroup",
+        b"0::/../system.slice/isu.service\n",
+    );
+    let (mut sampler, host) = Sampler::new(root.path(), &[]).unwrap();
+    assert_eq!(host.services[0].of, "cgroup:/system.slice/isu.service");
+    let sample = sampler.sample(1.0);
+    assert_eq!(sample.sockets.unwrap().tcp, 7);
+    assert_eq!(sample.services[0].processes, 1);
+}
+
+#[test]
 fn without_a_proc_there_is_no_host() {
     let root = tempfile::tempdir().unwrap();
     let error = Sampler::new(root.path(), &[]).unwrap_err().to_string();

@@ -30,9 +30,9 @@ struct Mount {
 }
 
 impl Trees {
-    /// Finds them in `/proc/self/mountinfo`, or in their usual places.
+    /// Finds them in `/proc/PID/mountinfo`, or in their usual places.
     pub(super) fn find(root: &Root) -> Self {
-        let text = root.read("proc/self/mountinfo").unwrap_or_default();
+        let text = root.read(&root.of_host("mountinfo")).unwrap_or_default();
         let mut trees = Self::default();
         for line in lines(&text) {
             trees.mount(line);

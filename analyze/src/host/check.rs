@@ -45,8 +45,9 @@ const POOL_TOO_LARGE: f64 = 0.9;
 /// How far clocks may be apart, in milliseconds: more, and logs of two nodes do not line up.
 const OUT_OF_STEP_MS: f64 = 50.0;
 
-/// Packets a second that may be lost, and their share of all.
-const LOST_PACKETS: f64 = 1.0;
+/// Packets a second that may be lost, and their share of all. Frames that nobody here understands count as
+/// lost, and a quiet network has a few.
+const LOST_PACKETS: f64 = 10.0;
 const LOST_SHARE: f64 = 0.001;
 
 /// What a probe of the path to another node found.
@@ -72,14 +73,19 @@ pub struct Path {
 pub struct Check {
     hosts: HashMap<String, Host>,
     /// In how many samples in a row something was seen.
-    seen: HashMap<(String, String, &'static str), usize>,
-    told: HashSet<(String, String, &'static str)>,
+    seen: HashMap<Key, usize>,
+    told: HashSet<Key>,
 }
+
+/// A node, the service, device or peer that something is about, and the rule.
+type Key = (String, String, &'static str);
 
 /// What a rule has to say of one sample.
 struct Said {
     rule: &'static str,
     service: Option<String>,
+    /// The device or peer that it is about, which is told apart from others.
+    about: Option<String>,
     /// How many samples in a row it takes.
     lasting: usize,
     evidence: String,
@@ -91,6 +97,7 @@ impl Said {
         Self {
             rule,
             service: None,
+            about: None,
             lasting: 1,
             evidence,
             remedy: remedy.into(),
@@ -108,6 +115,16 @@ impl Said {
         self.service = Some(service.name.clone());
         self
     }
+
+    fn about(mut self, what: &str) -> Self {
+        self.about = Some(what.to_owned());
+        self
+    }
+
+    fn key(&self, node: &str) -> Key {
+        let what = self.service.clone().or_else(|| self.about.clone());
+        (node.to_owned(), what.unwrap_or_default(), self.rule)
+    }
 }
 
 impl Check {
@@ -117,7 +134,7 @@ impl Check {
             Line::Host(host) => {
                 let said = of_host(host);
                 self.hosts.insert(host.node.clone(), host.clone());
-                self.tell(&host.node, said)
+                self.found(&host.node, said)
             }
             Line::Sample(sample) => {
                 let said = match self.hosts.get(&sample.node) {
@@ -140,21 +157,22 @@ impl Check {
     /// Takes what a probe of a path found.
     pub fn path(&mut self, path: &Path) -> Vec<Finding> {
         let said = of_path(path).into_iter().collect();
-        self.tell(&path.node, said)
+        self.found(&path.node, said)
     }
 
+    /// Takes what a sample shows.
     fn tell(&mut self, node: &str, said: Vec<Said>) -> Vec<Finding> {
-        let key = |said: &Said| {
-            let service = said.service.clone().unwrap_or_default();
-            (node.to_owned(), service, said.rule)
-        };
-        let now: HashSet<_> = said.iter().map(key).collect();
+        let now: HashSet<_> = said.iter().map(|said| said.key(node)).collect();
         // What was not seen this time has to begin anew.
         self.seen
             .retain(|key, _| key.0 != node || now.contains(key));
+        self.found(node, said)
+    }
+
+    fn found(&mut self, node: &str, said: Vec<Said>) -> Vec<Finding> {
         let mut findings = Vec::new();
         for said in said {
-            let key = key(&said);
+            let key = said.key(node);
             let times = self.seen.entry(key.clone()).or_default();
             *times += 1;
             if *times < said.lasting || !self.told.insert(key) {
@@ -364,11 +382,15 @@ fn network(sample: &Sample, said: &mut Vec<Said>) {
     }
     for device in &sample.network {
         if device.lost > LOST_PACKETS && device.lost > device.packets * LOST_SHARE {
-            said.push(Said::lasting(
+            let found = Said::lasting(
                 "packet-loss",
-                format!("{} drops {:.0} of {:.0} packets a second", device.name, device.lost, device.packets),
+                format!(
+                    "{} drops {:.0} of {:.0} packets a second",
+                    device.name, device.lost, device.packets
+                ),
                 "see `ip -s link` for which kind; longer queues (ethtool -G, txqueuelen) help with bursts",
-            ));
+            );
+            said.push(found.about(&device.name));
         }
     }
 }
@@ -438,7 +460,10 @@ fn of_service(host: &Host, service: &Service, said: &mut Vec<Said>) {
             .of(service),
         );
     }
-    if service.processes == 0 && service.cpu_cores.unwrap_or(0.0) <= 0.0 {
+    let mut watched = host.services.iter();
+    // What was found by itself may have been a job that is done.
+    let was_named = !watched.any(|watched| watched.found && watched.name == service.name);
+    if was_named && service.processes == 0 && service.cpu_cores.unwrap_or(0.0) <= 0.0 {
         said.push(
             Said::lasting(
                 "absent",
@@ -502,11 +527,12 @@ fn of_service(host: &Host, service: &Service, said: &mut Vec<Said>) {
 fn of_path(path: &Path) -> Option<Said> {
     let Path { peer, mtu, .. } = path;
     let Some(passed) = path.passed else {
-        return Some(Said::at_once(
+        let found = Said::at_once(
             "unreachable",
             format!("no answer from {peer}, to packets of any size"),
             "see `ip route get` and the firewalls on the way",
-        ));
+        );
+        return Some(found.about(peer));
     };
     if passed >= *mtu {
         return None;
@@ -518,7 +544,7 @@ fn of_path(path: &Path) -> Option<Said> {
     let fate = if path.told { "are refused" } else { "vanish" };
     // One that is told of is found by every connection, at the price of a round trip.
     let rule = if path.told { "mtu-path" } else { "mtu" };
-    Some(Said::at_once(
+    let found = Said::at_once(
         rule,
         format!(
             "packets of more than {passed} bytes to {peer} {fate}: the MTU here is {mtu}{other}"
@@ -527,7 +553,8 @@ fn of_path(path: &Path) -> Option<Said> {
             "ip link set dev DEVICE mtu {passed} on this side, or the same MTU on both; until then small \
              replies pass and large ones hang (MySQL: \"Bad handshake\")"
         ),
-    ))
+    );
+    Some(found.about(peer))
 }
 
 #[cfg(test)]

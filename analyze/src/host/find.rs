@@ -67,7 +67,7 @@ impl FromStr for ServiceSpec {
         }
         let place = match kind {
             "unit" if of.contains('/') => return Err(wrong("a unit has no '/' in its name")),
-            "unit" if of.contains('.') => Place::Unit(of.to_owned()),
+            "unit" if is_whole(of) => Place::Unit(of.to_owned()),
             "unit" => Place::Unit(format!("{of}.service")),
             "cgroup" => Place::Cgroup(format!("/{}", of.trim_matches('/'))),
             "name" => Place::Name(of.to_owned()),
@@ -208,6 +208,14 @@ pub(super) fn discover(root: &Root, trees: &Trees) -> Result<Vec<ServiceSpec>, S
     Ok(services)
 }
 
+/// Whether the name of a unit has its type with it. `php8.2-fpm` has none.
+fn is_whole(unit: &str) -> bool {
+    // Those that have a cgroup.
+    const TYPES: [&str; 6] = ["service", "scope", "slice", "socket", "mount", "swap"];
+    unit.rsplit_once('.')
+        .is_some_and(|(_, kind)| TYPES.contains(&kind))
+}
+
 /// Numbers names that are there twice.
 fn distinct(services: &mut [ServiceSpec]) {
     let mut seen: HashMap<String, usize> = HashMap::new();
@@ -225,7 +233,11 @@ fn of_cgroup(path: &str, first: &Stat) -> Option<ServiceSpec> {
     let parts: Vec<&str> = path.split('/').collect();
     let command = String::from_utf8_lossy(&first.command).into_owned();
     for (at, part) in parts.iter().enumerate().rev() {
-        let until = || Place::Cgroup(parts[..=at].join("/"));
+        // From within a container the way to others leads up, and out of what can be seen by its path.
+        let until = || match parts.get(1) {
+            Some(&"..") => Place::Unit((*part).to_owned()),
+            _ => Place::Cgroup(parts[..=at].join("/")),
+        };
         // `docker-ID.scope`, `cri-containerd-ID.scope`, `libpod-ID.scope`, and `/docker/ID` of version 1.
         let bare = part.trim_end_matches(".scope");
         let id = bare.rsplit('-').next().unwrap_or(bare);
@@ -286,6 +298,7 @@ pub(super) fn resolve(root: &Root, trees: &Trees, services: &[ServiceSpec]) -> V
             },
             of: path.map_or_else(|| service.of.shown(), |path| format!("cgroup:{path}")),
             buffer_pool_bytes: None,
+            found: false,
         };
         Found {
             watched,
@@ -372,6 +385,16 @@ mod tests {
             Place::Unit(text("nginx.service")),
         );
         check("unit:nginx", "nginx", Place::Unit(text("nginx.service")));
+        check(
+            "unit:php8.2-fpm",
+            "php8.2-fpm",
+            Place::Unit(text("php8.2-fpm.service")),
+        );
+        check(
+            "unit:user.slice",
+            "user.slice",
+            Place::Unit(text("user.slice")),
+        );
         check("web=cgroup:a/b=c", "web", Place::Cgroup(text("/a/b=c")));
         check(
             "cgroup:/lab/s1/web",

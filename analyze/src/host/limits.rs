@@ -3,6 +3,9 @@
 /// The longest file that is read whole, in bytes; the rest of a longer one is not looked at.
 pub(super) const FILE_BYTES: usize = 1 << 20;
 
+/// The longest table that is read line by line, in bytes: half a million connections.
+pub(super) const TABLE_BYTES: u64 = 64 << 20;
+
 /// Processes of a host that are looked at when services are searched.
 pub(super) const PROCESSES: usize = 65_536;
 

@@ -145,6 +145,9 @@ pub struct Watched {
     /// The size of the buffer pool that a MySQL or MariaDB server is configured for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub buffer_pool_bytes: Option<u64>,
+    /// Whether it was found, not named: then it may be something that comes and goes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub found: bool,
 }
 
 /// How a node's clock stands to the clock of who asked.

@@ -60,15 +60,25 @@ pub(super) fn read_stat(root: &Root, pid: u32) -> Option<Stat> {
 #[derive(Debug, Default)]
 pub(super) struct Group {
     members: HashMap<u32, Member>,
+    /// By how much each of them grew from the last look but one to the last: itself, and its children.
+    grown: Vec<(u32, [u64; 2], [u64; 2])>,
+    /// What there is besides CPU.
+    used: GroupUsed,
 }
 
 #[derive(Debug)]
 struct Member {
     file: Kept,
     started: u64,
-    total: u64,
-    system: u64,
+    parent: u32,
+    /// What it used itself and in children that it waited for, and what of that in the kernel.
+    own: [u64; 2],
+    children: [u64; 2],
 }
+
+/// What processes that ended had used when they were last seen, in ticks, by their parent: it gets that, if it
+/// waits for them.
+pub(super) type Ended = HashMap<u32, [u64; 2]>;
 
 /// What a group of processes used in an interval.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
@@ -97,42 +107,67 @@ impl Group {
         if self.members.len() >= COUNTED_PROCESSES || self.has(pid) {
             return;
         }
-        let used = |own: u64, children: u64| if new { 0 } else { own.saturating_add(children) };
+        let so_far = |used: [u64; 2]| if new { [0; 2] } else { used };
         let member = Member {
             file: root.keep(&format!("proc/{pid}/stat")),
             started: stat.started,
-            total: used(stat.own, stat.children),
-            system: used(stat.own_system, stat.children_system),
+            parent: stat.parent,
+            own: so_far([stat.own, stat.own_system]),
+            children: so_far([stat.children, stat.children_system]),
         };
         self.members.insert(pid, member);
     }
 
-    /// Reads them all; `seconds` is `None` for the first look, that only sets where counting begins.
-    pub(super) fn sample(&mut self, seconds: Option<f64>, text: &mut Vec<u8>) -> GroupUsed {
-        let (mut before, mut now) = ([0u64; 2], [0u64; 2]);
-        let mut used = GroupUsed::default();
-        self.members.retain(|_, member| {
-            before = [before[0] + member.total, before[1] + member.system];
+    /// Reads them all, and tells which have ended.
+    pub(super) fn look(&mut self, text: &mut Vec<u8>, ended: &mut Ended) {
+        self.grown.clear();
+        self.used = GroupUsed::default();
+        self.members.retain(|pid, member| {
             let read = member.file.read(text);
             let stat = read.ok().and_then(|()| stat(text));
             // The number of a process that ended may be another one's already.
             let Some(stat) = stat.filter(|stat| stat.started == member.started) else {
+                let of_parent = ended.entry(member.parent).or_default();
+                for at in [0, 1] {
+                    let used = member.own[at].saturating_add(member.children[at]);
+                    of_parent[at] = of_parent[at].saturating_add(used);
+                }
                 return false;
             };
-            member.total = stat.own.saturating_add(stat.children);
-            member.system = stat.own_system.saturating_add(stat.children_system);
-            now = [
-                now[0].saturating_add(member.total),
-                now[1].saturating_add(member.system),
-            ];
-            used.rss_bytes = used.rss_bytes.saturating_add(stat.rss_bytes);
-            used.threads = used.threads.saturating_add(stat.threads);
-            used.processes += 1;
+            let own = [stat.own, stat.own_system];
+            let children = [stat.children, stat.children_system];
+            let grown = |now: [u64; 2], before: [u64; 2]| {
+                [0, 1].map(|at| now[at].saturating_sub(before[at]))
+            };
+            self.grown.push((
+                *pid,
+                grown(own, member.own),
+                grown(children, member.children),
+            ));
+            // Who loses its parent gets another.
+            (member.parent, member.own, member.children) = (stat.parent, own, children);
+            self.used.rss_bytes = self.used.rss_bytes.saturating_add(stat.rss_bytes);
+            self.used.threads = self.used.threads.saturating_add(stat.threads);
+            self.used.processes += 1;
             true
         });
+    }
+
+    /// What they used since the look before the last; `seconds` is `None` for the first look, that only sets where
+    /// counting begins.
+    ///
+    /// A parent that waits for a child takes over all that this used in its life. What was seen of it before
+    /// was counted then, for the child's own service.
+    pub(super) fn used(&self, seconds: Option<f64>, ended: &Ended) -> GroupUsed {
+        let mut used = self.used;
         if let Some(seconds) = seconds {
-            let cores =
-                |at: usize| tidy(now[at].saturating_sub(before[at]) as f64 / TICKS / seconds);
+            let cores = |at: usize| {
+                let grown = self.grown.iter().map(|(pid, own, children)| {
+                    let counted = ended.get(pid).map_or(0, |used| used[at]);
+                    own[at].saturating_add(children[at].saturating_sub(counted))
+                });
+                tidy(grown.fold(0, u64::saturating_add) as f64 / TICKS / seconds)
+            };
             used.cpu_cores = Some(cores(0));
             used.system_cores = Some(cores(1));
         }
@@ -313,23 +348,74 @@ mod tests {
         std::fs::write(folder.join("stat"), text).unwrap();
     }
 
+    /// What some groups used in a second, in cores; `None` for each at the first look.
+    fn look(groups: &mut [&mut Group], seconds: Option<f64>) -> Vec<GroupUsed> {
+        let (mut text, mut ended) = (Vec::new(), Ended::new());
+        for group in groups.iter_mut() {
+            group.look(&mut text, &mut ended);
+        }
+        groups
+            .iter()
+            .map(|group| group.used(seconds, &ended))
+            .collect()
+    }
+
+    #[test]
+    fn a_process_that_ends_takes_nothing_from_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::new(folder.path());
+        let (mut supervisor, mut workers) = (Group::default(), Group::default());
+        let add = |group: &mut Group, pid, new| {
+            group.add(&root, pid, &read_stat(&root, pid).unwrap(), new);
+        };
+        // Two workers of process 10, of which one has a long life behind it.
+        write_child(folder.path(), 10, 1, [50, 0]);
+        write_child(folder.path(), 20, 10, [360_000, 0]);
+        write_child(folder.path(), 21, 10, [0, 0]);
+        add(&mut supervisor, 10, false);
+        add(&mut workers, 20, false);
+        add(&mut workers, 21, false);
+        look(&mut [&mut supervisor, &mut workers], None);
+
+        // It ends after half a second more, and 10 waits for it: that half second is all that is new.
+        std::fs::write(folder.path().join("proc/20/stat"), "").unwrap();
+        write_child(folder.path(), 10, 1, [60, 360_050]);
+        write_child(folder.path(), 21, 10, [100, 0]);
+        let used = look(&mut [&mut supervisor, &mut workers], Some(1.0));
+        let cores: Vec<_> = used.iter().map(|used| used.cpu_cores.unwrap()).collect();
+        assert_eq!(cores, [0.6, 1.0]);
+
+        // One that nobody waits for is gone with what it used last.
+        std::fs::write(folder.path().join("proc/21/stat"), "").unwrap();
+        write_child(folder.path(), 10, 1, [70, 360_050]);
+        let used = look(&mut [&mut supervisor, &mut workers], Some(1.0));
+        let cores: Vec<_> = used.iter().map(|used| used.cpu_cores.unwrap()).collect();
+        assert_eq!(cores, [0.1, 0.0]);
+    }
+
+    fn write_child(folder: &std::path::Path, pid: u32, parent: u32, [own, children]: [u64; 2]) {
+        write(folder, pid, own, children);
+        let file = folder.join(format!("proc/{pid}/stat"));
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(file, text.replacen(" S 1 ", &format!(" S {parent} "), 1)).unwrap();
+    }
+
     #[test]
     fn a_child_that_was_waited_for_is_counted_once() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::new(folder.path());
         let mut group = Group::default();
-        let mut text = Vec::new();
         write(folder.path(), 10, 1000, 500);
-        write(folder.path(), 11, 40, 0);
+        write_child(folder.path(), 11, 10, [40, 0]);
         for pid in [10, 11] {
             group.add(&root, pid, &read_stat(&root, pid).unwrap(), false);
         }
-        assert_eq!(group.sample(None, &mut text).cpu_cores, None);
+        assert_eq!(look(&mut [&mut group], None)[0].cpu_cores, None);
 
         // The parent works for a second; its child does for half a second more, ends, is waited for.
         write(folder.path(), 10, 1100, 500 + 40 + 50);
         std::fs::write(folder.path().join("proc/11/stat"), "").unwrap();
-        let used = group.sample(Some(1.0), &mut text);
+        let used = look(&mut [&mut group], Some(1.0))[0];
         assert_eq!(used.cpu_cores, Some(1.5));
         assert_eq!(used.processes, 1);
 
@@ -338,11 +424,11 @@ mod tests {
         write(folder.path(), 13, 900, 0);
         group.add(&root, 12, &read_stat(&root, 12).unwrap(), true);
         group.add(&root, 13, &read_stat(&root, 13).unwrap(), false);
-        assert_eq!(group.sample(Some(1.0), &mut text).cpu_cores, Some(0.25));
+        assert_eq!(look(&mut [&mut group], Some(1.0))[0].cpu_cores, Some(0.25));
 
         // A number that another process has got is not the same process.
         std::fs::write(folder.path().join("proc/12/stat"), LINE).unwrap();
-        assert_eq!(group.sample(Some(1.0), &mut text).processes, 2);
+        assert_eq!(look(&mut [&mut group], Some(1.0))[0].processes, 2);
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Reading the small files of `/proc`, `/sys` and cgroups below a root, many times and bounded.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::limits::FILE_BYTES;
+use super::limits::{FILE_BYTES, TABLE_BYTES};
 
 /// The folder that stands for `/`.
 #[derive(Debug, Clone)]
@@ -30,6 +30,34 @@ impl Root {
         let mut into = Vec::new();
         kept.read(&mut into)?;
         Ok(into)
+    }
+
+    /// Reads the lines of a table that may be longer than what is kept of a file.
+    pub(super) fn each_line(&self, inside: &str, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+        let path = self.path(inside);
+        if !std::fs::metadata(&path)?.is_file() {
+            return Err(io::Error::other("is no regular file"));
+        }
+        let mut table = BufReader::new(File::open(path)?.take(TABLE_BYTES));
+        let mut line = Vec::new();
+        while table.read_until(b'\n', &mut line)? > 0 {
+            take(&line);
+            line.clear();
+        }
+        Ok(())
+    }
+
+    /// A file of the network, or of the mounts, as the host has them. Below another root than `/` we live in a
+    /// container, and what is ours there is not the host's: its first process has that.
+    pub(super) fn of_host(&self, file: &str) -> String {
+        let of_first = format!("proc/1/{file}");
+        if self.0 != Path::new("/") && self.exists(&of_first) {
+            of_first
+        } else if file.starts_with("net/") {
+            format!("proc/{file}")
+        } else {
+            format!("proc/self/{file}")
+        }
     }
 
     pub(super) fn exists(&self, inside: &str) -> bool {

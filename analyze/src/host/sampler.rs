@@ -10,8 +10,8 @@ use super::find::{self, Found, Place, ServiceSpec};
 use super::inventory::inventory;
 use super::limits::PROCESSES;
 use super::line::{Attribution, Host, Sample, Service, Unread, tidy};
-use super::process::{Closer, Group, read_stat};
-use super::read::{Root, words};
+use super::process::{Closer, Ended, Group, read_stat};
+use super::read::{Root, lines, words};
 use super::system::{System, TICKS};
 
 /// How many samples go by before cgroups below that of a service are searched for processes again.
@@ -42,6 +42,8 @@ pub struct Sampler {
     memory_limit: Option<Cgroup>,
     watches: Vec<Watch>,
     named: Vec<ServiceSpec>,
+    /// Whether those were found, not named.
+    is_found: bool,
     /// The processes that were there at the last look, where processes have to be watched.
     seen: HashSet<u32>,
     /// The time since the host's start at the last look, in ticks.
@@ -74,7 +76,8 @@ impl Sampler {
         let mut host = inventory(&root, &limiting);
         let (system, unread) = System::new(&root, host.limits.local_ports);
         host.unread.extend(unread);
-        let named = if services.is_empty() {
+        let is_found = services.is_empty();
+        let named = if is_found {
             find::discover(&root, &trees).unwrap_or_else(|why| {
                 let field = "services".to_owned();
                 host.unread.push(Unread { field, why });
@@ -90,6 +93,7 @@ impl Sampler {
             memory_limit: open(limiting.memory_of),
             watches: Vec::new(),
             named,
+            is_found,
             seen: HashSet::new(),
             looked: 0,
             samples: 0,
@@ -109,6 +113,7 @@ impl Sampler {
     fn describe(&mut self, host: &mut Host) {
         for watch in &mut self.watches {
             let mut watched = watch.found.watched.clone();
+            watched.found = self.is_found;
             let pids = watch.pids(&self.root, &mut self.text);
             watched.buffer_pool_bytes = pids
                 .iter()
@@ -207,8 +212,18 @@ impl Sampler {
     /// Reads the services; `seconds` is `None` for the first look.
     fn services(&mut self, seconds: Option<f64>, sample: &mut Sample) {
         self.find_processes(seconds.is_some());
+        let mut ended = Ended::new();
         for watch in &mut self.watches {
-            let service = watch.sample(&self.root, seconds, &mut self.text, &mut sample.unread);
+            watch.group.look(&mut self.text, &mut ended);
+        }
+        for watch in &mut self.watches {
+            let mut at = Looking {
+                root: &self.root,
+                seconds,
+                text: &mut self.text,
+                unread: &mut sample.unread,
+            };
+            let service = watch.sample(&mut at, &ended);
             sample.services.push(service);
         }
     }
@@ -227,6 +242,7 @@ impl Sampler {
         let Ok(mut pids) = self.root.pids(PROCESSES) else {
             return;
         };
+        let counted: Vec<String> = self.watches.iter().filter_map(Watch::counted).collect();
         // A parent has mostly the smaller number.
         pids.sort_unstable();
         for &pid in pids.iter().filter(|pid| !self.seen.contains(pid)) {
@@ -244,8 +260,13 @@ impl Sampler {
                 Place::Pid(root) => *root == pid,
                 Place::Unit(_) | Place::Cgroup(_) => false,
             };
+            // What a cgroup counts must not count again by its name.
+            let is_new = |at: &usize| match self.watches[*at].found.place {
+                Place::Name(_) => !is_below(&self.root, pid, &counted),
+                _ => true,
+            };
             // What a service started belongs to it, unless it is a service itself.
-            let at = self.watches.iter().position(is);
+            let at = self.watches.iter().position(is).filter(is_new);
             let at = at.or_else(|| {
                 let mut watches = self.watches.iter();
                 watches.position(|watch| watch.group.has(stat.parent))
@@ -273,6 +294,15 @@ impl Sampler {
     }
 }
 
+/// What a look at a service needs.
+struct Looking<'a> {
+    root: &'a Root,
+    /// Since the look before; `None` for the first.
+    seconds: Option<f64>,
+    text: &'a mut Vec<u8>,
+    unread: &'a mut Vec<Unread>,
+}
+
 impl Watch {
     fn new(found: Found) -> Self {
         Self {
@@ -282,6 +312,13 @@ impl Watch {
             below: Vec::new(),
             looked_below: 0,
         }
+    }
+
+    /// The cgroup that counts its CPU.
+    fn counted(&self) -> Option<String> {
+        let watched = &self.found.watched;
+        let path = watched.of.strip_prefix("cgroup:")?;
+        (watched.by == Attribution::Cgroup).then(|| path.to_owned())
     }
 
     fn pids(&mut self, root: &Root, text: &mut Vec<u8>) -> Vec<u32> {
@@ -302,13 +339,13 @@ impl Watch {
         pids
     }
 
-    fn sample(
-        &mut self,
-        root: &Root,
-        seconds: Option<f64>,
-        text: &mut Vec<u8>,
-        unread: &mut Vec<Unread>,
-    ) -> Service {
+    fn sample(&mut self, at: &mut Looking<'_>, ended: &Ended) -> Service {
+        let Looking {
+            root,
+            seconds,
+            ref mut text,
+            ref mut unread,
+        } = *at;
         let mut service = Service {
             name: self.found.watched.name.clone(),
             ..Service::default()
@@ -324,7 +361,7 @@ impl Watch {
         let pids = self.pids(root, text);
         service.processes = pids.len() as u64;
         if self.found.watched.by == Attribution::Pids {
-            let used = self.group.sample(seconds, text);
+            let used = self.group.used(seconds, ended);
             service.processes = used.processes;
             let ran = used.processes > 0 || used.cpu_cores.is_some_and(|cores| cores > 0.0);
             if ran {
@@ -354,6 +391,23 @@ impl Watch {
         }
         service
     }
+}
+
+/// Whether a process is in one of these cgroups, or below.
+fn is_below(root: &Root, pid: u32, cgroups: &[String]) -> bool {
+    if cgroups.is_empty() {
+        return false;
+    }
+    let text = root.read(&format!("proc/{pid}/cgroup")).unwrap_or_default();
+    // `hierarchy:controllers:path`.
+    let paths = lines(&text).filter_map(|line| line.splitn(3, |byte| *byte == b':').nth(2));
+    let below = |path: &[u8], cgroup: &String| {
+        path.strip_prefix(cgroup.as_bytes())
+            .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+    };
+    paths
+        .into_iter()
+        .any(|path| cgroups.iter().any(|cgroup| below(path, cgroup)))
 }
 
 /// The CPU that this process itself took so far, in seconds, and the memory that it has, in bytes.

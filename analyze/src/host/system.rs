@@ -92,11 +92,11 @@ impl System {
                 source("pressure.memory", "proc/pressure/memory"),
             ],
             diskstats: source("disks", "proc/diskstats"),
-            netdev: source("network", "proc/net/dev"),
-            sockstat: source("sockets", "proc/net/sockstat"),
-            sockstat6: source("sockets.tcp6", "proc/net/sockstat6"),
-            netstat: source("sockets.listen_overflows", "proc/net/netstat"),
-            snmp: source("sockets.retransmits", "proc/net/snmp"),
+            netdev: source("network", &root.of_host("net/dev")),
+            sockstat: source("sockets", &root.of_host("net/sockstat")),
+            sockstat6: source("sockets.tcp6", &root.of_host("net/sockstat6")),
+            netstat: source("sockets.listen_overflows", &root.of_host("net/netstat")),
+            snmp: source("sockets.retransmits", &root.of_host("net/snmp")),
             conntrack: source("conntrack", "proc/sys/net/netfilter/nf_conntrack_count"),
             files: source("open_files", "proc/sys/fs/file-nr"),
             before: Counters::default(),
@@ -246,27 +246,33 @@ impl System {
             return;
         }
         let mut ports = std::collections::HashSet::new();
-        let mut complete = false;
-        for file in ["proc/net/tcp", "proc/net/tcp6"] {
-            let Ok(text) = self.root.read(file) else {
-                continue;
-            };
-            complete = text.len() < super::limits::FILE_BYTES;
-            for connection in lines(&text).skip(1).filter_map(connection) {
-                let port = u32::from(connection.port);
-                if !connection.listens && (first..=last).contains(&port) {
-                    ports.insert(port);
-                } else if connection.listens && connection.waiting > 0 && overflowed {
-                    sockets.waiting.push(Waiting {
-                        port: connection.port,
-                        connections: connection.waiting,
-                    });
-                }
+        let mut waiting = Vec::new();
+        let mut count = |connection: Connection| {
+            let port = u32::from(connection.port);
+            if !connection.listens && (first..=last).contains(&port) {
+                ports.insert(port);
+            } else if connection.listens && connection.waiting > 0 && overflowed {
+                waiting.push(Waiting {
+                    port: connection.port,
+                    connections: connection.waiting,
+                });
             }
+        };
+        let mut tables = 0;
+        for file in ["net/tcp", "net/tcp6"] {
+            // The first line has the names of the columns, and no port.
+            let read = self.root.each_line(&self.root.of_host(file), |line| {
+                if let Some(connection) = connection(line) {
+                    count(connection);
+                }
+            });
+            tables += usize::from(read.is_ok());
         }
-        sockets.waiting.sort_by_key(|waiting| waiting.port);
-        sockets.waiting.truncate(WAITING_PORTS);
-        if complete {
+        waiting.sort_by_key(|waiting| waiting.port);
+        waiting.truncate(WAITING_PORTS);
+        sockets.waiting = waiting;
+        // A host without IPv6 has one table.
+        if tables > 0 {
             sockets.local_ports = ports.len() as u64;
         }
     }

@@ -145,9 +145,11 @@ where
     let output = Arc::new(Mutex::new(output));
     let stop = Stop::default();
     let host: Arc<Mutex<Option<Host>>> = Arc::default();
+    let paths: Arc<Mutex<Vec<thread::JoinHandle<()>>>> = Arc::default();
 
     let asked = Asked {
         output: Arc::clone(&output),
+        paths: Arc::clone(&paths),
         host: Arc::clone(&host),
         node: node.clone(),
     };
@@ -174,6 +176,13 @@ where
                     if let Line::Host(found) = &*line {
                         *host.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.clone());
                     }
+                    // Nobody reads on behind the end.
+                    if matches!(*line, Line::End(_)) && !stop.is_pressed() {
+                        let mut paths = paths.lock().unwrap_or_else(PoisonError::into_inner);
+                        for probing in paths.drain(..) {
+                            let _ = probing.join();
+                        }
+                    }
                     if write(&output, &Told::Line(&line)).is_err() {
                         stop.press();
                         return;
@@ -191,6 +200,7 @@ where
 
 struct Asked<W> {
     output: Arc<Mutex<W>>,
+    paths: Arc<Mutex<Vec<thread::JoinHandle<()>>>>,
     host: Arc<Mutex<Option<Host>>>,
     node: String,
 }
@@ -224,7 +234,7 @@ impl<W: Write + Send + 'static> Asked<W> {
         let interfaces = host.unwrap_or_default().interfaces;
         let name = "paths".to_owned();
         // Without a thread there are no answers, and the other side does not wait for them.
-        let _ = thread::Builder::new().name(name).spawn(move || {
+        let probing = thread::Builder::new().name(name).spawn(move || {
             let probes: Vec<_> = to
                 .into_iter()
                 .map(|to| {
@@ -240,6 +250,8 @@ impl<W: Write + Send + 'static> Asked<W> {
                 let _ = probe.join();
             }
         });
+        let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+        paths.extend(probing);
     }
 }
 

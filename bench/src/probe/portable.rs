@@ -62,6 +62,7 @@ impl Portable {
             by: Attribution::Pids,
             of: service.to_string(),
             buffer_pool_bytes: None,
+            found: false,
         };
         let unread = |field: &&str| Unread {
             field: (*field).to_owned(),

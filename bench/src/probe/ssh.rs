@@ -5,9 +5,10 @@
 //! removes the copy as soon as it runs.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,6 +27,9 @@ const CLOCK_ASKED_AGAIN: u64 = 3;
 
 /// How many samples go by before the other clock is asked for again.
 const CLOCK_AGAIN_EVERY: u64 = 30;
+
+/// How many lines of an agent wait until its clock is known.
+const MOST_WAITING: usize = 100;
 
 /// The longest line that is taken from the other side, in bytes.
 const LONGEST_LINE: u64 = 4 << 20;
@@ -139,6 +143,9 @@ impl There {
             "ServerAliveCountMax=2",
             "RequestTTY=no",
             "ClearAllForwardings=yes",
+            // A connection that is kept for others keeps our pipes as well.
+            "ControlMaster=no",
+            "ControlPath=none",
         ] {
             ssh.args(["-o", option]);
         }
@@ -148,7 +155,9 @@ impl There {
             .arg(format!("exec sh -c '{script}'"));
         ssh.stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stderr(Stdio::piped())
+            // Ctrl-C is for us, who end it in good order.
+            .process_group(0);
         let mut child = ssh
             .spawn()
             .context("cannot start ssh: install openssh-client")?;
@@ -252,7 +261,7 @@ impl There {
         thread::Builder::new()
             .name("ssh-asks".to_owned())
             .spawn(move || {
-                while let Ok(to) = paths.recv() {
+                while let Some(to) = next(&paths, &stop) {
                     let mut input = input.lock().unwrap_or_else(PoisonError::into_inner);
                     let Some(input) = input.as_mut() else { return };
                     let Ok(mut line) = serde_json::to_vec(&Ask::Paths { to }) else {
@@ -264,7 +273,6 @@ impl There {
                     }
                 }
                 // Its stdin's end is how an agent is told to end.
-                stop.wait_until(Instant::now() + Duration::from_secs(u32::MAX.into()));
                 *input.lock().unwrap_or_else(PoisonError::into_inner) = None;
             })
             .context("cannot start a thread")?;
@@ -293,6 +301,10 @@ impl There {
                 }
             } else {
                 let line = serde_json::from_str(&text);
+                ensure!(
+                    waiting.len() < MOST_WAITING,
+                    "it does not say what time it has there"
+                );
                 waiting.push(line.with_context(|| format!("it said '{}'", cut(&text)))?);
             }
             if !clock.is_known() {
@@ -336,6 +348,21 @@ impl There {
         let _ = self.child.wait();
         drop(self.output);
         self.words.join().unwrap_or_default()
+    }
+}
+
+/// What else is asked, or nothing when it is time to end.
+fn next(paths: &Receiver<Vec<PathProbe>>, stop: &Stop) -> Option<Vec<PathProbe>> {
+    loop {
+        match paths.recv_timeout(Duration::from_millis(50)) {
+            Ok(to) => return Some(to),
+            Err(RecvTimeoutError::Timeout) if !stop.is_pressed() => {}
+            Err(RecvTimeoutError::Timeout) => return None,
+            Err(RecvTimeoutError::Disconnected) => {
+                stop.wait_until(Instant::now() + Duration::from_secs(u32::MAX.into()));
+                return None;
+            }
+        }
     }
 }
 

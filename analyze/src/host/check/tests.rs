@@ -191,6 +191,58 @@ fn what_comes_and_goes_has_to_last() {
 }
 
 #[test]
+fn two_devices_at_once_last_no_longer_than_one() {
+    let mut sample = healthy();
+    let lossy = |name: &str, lost: f64| Network {
+        name: name.to_owned(),
+        packets: 100.0,
+        lost,
+        ..Network::default()
+    };
+    sample.network = vec![lossy("eth0", 50.0), lossy("bond0", 50.0)];
+    assert_eq!(rules(host(), sample.clone(), 1), Vec::<String>::new());
+    assert_eq!(rules(host(), sample.clone(), 2).len(), 2);
+    // A frame now and then that nobody here understands.
+    sample.network = vec![lossy("eth0", 4.0)];
+    assert_eq!(rules(host(), sample, 3), Vec::<String>::new());
+}
+
+#[test]
+fn a_job_that_was_found_may_be_done() {
+    let mut sample = healthy();
+    sample.services[0].processes = 0;
+    sample.services[0].cpu_cores = None;
+    let mut host = host();
+    host.services[0].name = "web".to_owned();
+    assert_eq!(rules(host.clone(), sample.clone(), 2), ["absent"]);
+    host.services[0].found = true;
+    assert_eq!(rules(host, sample, 2), Vec::<String>::new());
+}
+
+#[test]
+fn each_peer_is_told_of_and_a_good_path_disturbs_nothing() {
+    let mut check = Check::default();
+    check.line(&Line::Host(host()));
+    let path = |peer: &str, passed: u32| Path {
+        node: "s1".to_owned(),
+        peer: peer.to_owned(),
+        mtu: 9000,
+        passed: Some(passed),
+        ..Path::default()
+    };
+    let mut sample = healthy();
+    sample.cpu.as_mut().unwrap().steal = 0.5;
+    let sample = Line::Sample(sample);
+    assert_eq!(check.line(&sample), []);
+    assert_eq!(check.path(&path("s2", 9000)), []);
+    assert_eq!(check.line(&sample)[0].rule, "steal");
+    for peer in ["s3", "s4"] {
+        assert_eq!(check.path(&path(peer, 1472)).len(), 1, "{peer}");
+        assert_eq!(check.path(&path(peer, 1472)).len(), 0, "{peer}");
+    }
+}
+
+#[test]
 fn a_clock_that_may_be_right_is_no_alarm() {
     let mut host = host();
     host.clock = Some(Clock {

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use isukit_analyze::host::check::Check;
-use isukit_analyze::host::{Finding, Host, Line, Lost};
+use isukit_analyze::host::{Finding, Host, Line, Lost, NoHost};
+use isukit_analyze::report::printable;
 
 pub(super) use args::ProbeArgs;
 
@@ -28,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How long hosts that answered wait for those that did not, before paths are probed.
 const HOSTS_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a host may say nothing, besides three intervals: to copy isukit there may take a while.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// Do what was asked.
 pub(super) fn main(args: &ProbeArgs) -> Result<u8> {
@@ -47,10 +51,16 @@ pub(super) fn main(args: &ProbeArgs) -> Result<u8> {
     })?;
     let mut out = Out::open(args)?;
     let (events, received) = mpsc::channel();
-    let nodes = start(args, &stop, &events)?;
+    let (nodes, failed) = start(args, &stop, &events)?;
     drop(events);
     let mut watch = Watch {
         waited_for: nodes.len(),
+        heard: args
+            .hosts
+            .iter()
+            .map(|host| (host.clone(), Instant::now()))
+            .collect(),
+        silence: SILENCE + args.sampling().interval * 3,
         nodes,
         check: args.check.then(Check::default),
         hosts: BTreeMap::new(),
@@ -65,7 +75,13 @@ pub(super) fn main(args: &ProbeArgs) -> Result<u8> {
     stop.press();
     ended?;
     out.finish(args.check.then_some(watch.findings))?;
-    ensure!(watch.lost < watch.nodes.len(), "no node could be probed");
+    if let Ok(error) = failed.try_recv() {
+        return Err(error.into());
+    }
+    ensure!(
+        watch.samples > 0 || watch.lost < watch.nodes.len(),
+        "no node could be probed"
+    );
     ensure!(
         !args.check || watch.samples > 0,
         "not one sample was taken: give it a longer --duration"
@@ -123,14 +139,18 @@ pub(super) fn agent() -> Result<u8> {
 /// The nodes, and how the question for paths reaches each; `None` for this host, and once it is asked.
 type Questions = HashMap<String, Option<Sender<Vec<PathProbe>>>>;
 
-/// Starts the threads of the nodes.
-fn start(args: &ProbeArgs, stop: &Stop, events: &Sender<Event>) -> Result<Questions> {
+/// Starts the threads of the nodes. From the second comes why this host cannot be probed.
+fn start(
+    args: &ProbeArgs,
+    stop: &Stop,
+    events: &Sender<Event>,
+) -> Result<(Questions, mpsc::Receiver<NoHost>)> {
     let sampling = args.sampling();
     let mut nodes = Questions::new();
+    // Whether there is a host at all is to be known before anything is written, if that can be.
+    let (ready, error) = mpsc::channel();
     if args.hosts.is_empty() {
         let (stop, events) = (stop.clone(), events.clone());
-        // Whether there is a host at all is to be known before anything is written.
-        let (ready, error) = mpsc::channel();
         let here = thread::Builder::new().name("probe".to_owned());
         here.spawn(move || {
             if let Err(error) = probe::probe_here(None, &sampling, &stop, &events) {
@@ -142,7 +162,7 @@ fn start(args: &ProbeArgs, stop: &Stop, events: &Sender<Event>) -> Result<Questi
             return Err(error.into());
         }
         nodes.insert(String::new(), None);
-        return Ok(nodes);
+        return Ok((nodes, error));
     }
     for host in &args.hosts {
         let (questions, asked) = mpsc::channel();
@@ -159,12 +179,15 @@ fn start(args: &ProbeArgs, stop: &Stop, events: &Sender<Event>) -> Result<Questi
             })
             .context("cannot start a thread")?;
     }
-    Ok(nodes)
+    Ok((nodes, error))
 }
 
 /// Follows all nodes to their end.
 struct Watch<'a> {
     nodes: Questions,
+    /// When each other host that has not ended said something for the last time.
+    heard: BTreeMap<String, Instant>,
+    silence: Duration,
     /// Nodes that have not yet said what they are, or that they are lost.
     waited_for: usize,
     check: Option<Check>,
@@ -184,13 +207,21 @@ impl Watch<'_> {
         out: &mut Out,
     ) -> Result<()> {
         let began = Instant::now();
-        let mut stopped_at = None;
+        let (mut stopped_at, mut all_ended_at) = (None, None);
         loop {
             let event = received.recv_timeout(Duration::from_millis(100));
             match event {
                 Ok(event) => self.event(event, out)?,
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            self.miss(out)?;
+            // One that hangs holds on to its end of the channel; the others are given time to end well.
+            if self.heard.is_empty() && !self.nodes.contains_key("") {
+                let since: Instant = *all_ended_at.get_or_insert_with(Instant::now);
+                if since.elapsed() > PATIENCE {
+                    return Ok(());
+                }
             }
             if self.check.is_some() && !self.asked {
                 let late = began.elapsed() > HOSTS_PATIENCE;
@@ -199,12 +230,26 @@ impl Watch<'_> {
                 }
             }
             if stop.is_pressed() {
-                let since = *stopped_at.get_or_insert_with(Instant::now);
+                let since: Instant = *stopped_at.get_or_insert_with(Instant::now);
                 if since.elapsed() > PATIENCE {
                     return Ok(());
                 }
             }
         }
+    }
+
+    /// Gives up hosts that say nothing any more, though their connection is there.
+    fn miss(&mut self, out: &mut Out) -> Result<()> {
+        let silent = self
+            .heard
+            .iter()
+            .filter(|(_, at)| at.elapsed() > self.silence);
+        let silent: Vec<String> = silent.map(|(node, _)| node.clone()).collect();
+        for node in silent {
+            let why = format!("it has said nothing for {} s", self.silence.as_secs());
+            self.line(Line::Lost(Lost { node, why }), out)?;
+        }
+        Ok(())
     }
 
     fn event(&mut self, event: Event, out: &mut Out) -> Result<()> {
@@ -233,11 +278,28 @@ impl Watch<'_> {
                 if !self.hosts.contains_key(&lost.node) {
                     self.waited_for = self.waited_for.saturating_sub(1);
                 }
+                // It may have been given up before.
+                if !self.nodes.contains_key("") && self.heard.remove(&lost.node).is_none() {
+                    return Ok(());
+                }
                 self.lost += 1;
                 out.lost(lost);
             }
-            Line::Sample(_) => self.samples += 1,
+            Line::Sample(sample) => {
+                self.samples += 1;
+                if let Some(heard) = self.heard.get_mut(&sample.node) {
+                    *heard = Instant::now();
+                }
+            }
+            // Only who has several nodes waits with the question.
+            Line::End(end) if self.check.is_some() && !self.asked => out.notice(&format!(
+                "{} ended before all nodes had answered: the paths from it were not probed; give a longer --duration",
+                end.node
+            )),
             _ => {}
+        }
+        if let Line::End(end) = &line {
+            self.heard.remove(&end.node);
         }
         let findings = self.check.as_mut().map(|check| check.line(&line));
         out.line(&line)?;
@@ -390,14 +452,15 @@ impl Out {
     fn lost(&self, lost: &Lost) {
         // On a screen it stands among the nodes.
         if !matches!(self, Self::Screen(_)) {
-            complain(&format!("isukit: {}: {}", lost.node, lost.why));
+            let text = format!("isukit: {}: {}", lost.node, lost.why);
+            complain(&printable(&text));
         }
     }
 
     fn notice(&mut self, text: &str) {
         match self {
             Self::Screen(screen) => screen.notice(text),
-            _ => complain(&format!("isukit: {text}")),
+            _ => complain(&printable(&format!("isukit: {text}"))),
         }
     }
 
