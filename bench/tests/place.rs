@@ -257,7 +257,7 @@ fn what_was_asked_for_is_shown_as_a_whole() {
     );
     // With 15% more it would not fit.
     assert!(
-        text.contains("memory: 1000Mi") && text.contains("cut to what fits"),
+        text.contains("memory: 900Mi") && text.contains("cut to what fits"),
         "{text}"
     );
     let refused = place(folder.path(), plan, &["--recipes", "--format", "json"]);

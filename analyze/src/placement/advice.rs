@@ -64,9 +64,14 @@ fn reason(plan: &Plan, found: &Prediction, at: usize) -> String {
             .filter(Prediction::is_feasible)
             .map(|it| it.rps)
             .fold(0.0, f64::max);
-        return match best > 0.0 && best < found.rps * (1.0 - WORTH_IT) {
-            true => format!("{name} on {shown}: on one of them alone it would be {best:.1}/s"),
-            false => format!("{name} on {shown}: it may not be on one node only"),
+        return if best == 0.0 {
+            format!("{name} on {shown}: it may not be on one node only")
+        } else if best < found.rps * (1.0 - WORTH_IT) {
+            format!("{name} on {shown}: on one of them alone it would be {best:.1}/s")
+        } else {
+            format!(
+                "{name} on {shown}: one of them alone would do for the same rate, but not for what else counts"
+            )
         };
     }
     if service.pinned_to.len() == 1 {

@@ -87,9 +87,10 @@ pub fn read(file: &str, text: &str, evidence: &Evidence) -> Result<Plan> {
         },
         ..Plan::default()
     };
-    nodes(&top, evidence, &mut plan)?;
+    let given = nodes(&top, evidence, &mut plan)?;
     let tables = top.tables("service", SERVICES)?;
     services(&tables, evidence, &mut plan)?;
+    leave_to_others(evidence, &given, &mut plan);
     if plan.services.is_empty() {
         return Err(source.whole("there is no [[service]]; write one with a name and a demand_ms"));
     }
@@ -101,15 +102,24 @@ pub fn read(file: &str, text: &str, evidence: &Evidence) -> Result<Plan> {
     Ok(plan)
 }
 
-fn nodes(top: &Table<'_>, evidence: &Evidence, plan: &mut Plan) -> Result<()> {
+/// What a plan says itself of a node, whatever was seen.
+#[derive(Default)]
+struct Given {
+    background_cores: bool,
+    memory_mb: bool,
+}
+
+/// Reads the nodes, and what the plan says itself of each.
+fn nodes(top: &Table<'_>, evidence: &Evidence, plan: &mut Plan) -> Result<Vec<Given>> {
+    let mut given = Vec::new();
     for table in top.tables("node", NODES)? {
         table.only(&["name", "cores", "memory_mb", "background_cores", "address"])?;
         let name = table.name(plan.nodes.iter().map(|node| node.name.as_str()), "node")?;
         let seen = evidence.nodes.iter().find(|node| node.name == name);
         let figure = |key: &str, most: f64, seen: Option<f64>| match (table.get(key), seen) {
             (Some(value), _) => value.positive(most),
-            (None, Some(seen)) => Ok(seen),
-            (None, None) => Err(table.error(format!(
+            (None, Some(seen)) if seen > 0.0 => Ok(seen),
+            (None, _) => Err(table.error(format!(
                 "node `{name}` has no `{key}`; write one, or give its --probe"
             ))),
         };
@@ -127,6 +137,10 @@ fn nodes(top: &Table<'_>, evidence: &Evidence, plan: &mut Plan) -> Result<()> {
             name,
         };
         plan.nodes.push(node);
+        given.push(Given {
+            background_cores: table.get("background_cores").is_some(),
+            memory_mb: table.get("memory_mb").is_some(),
+        });
     }
     if plan.nodes.is_empty() {
         // Nodes that were probed need not be written down again.
@@ -138,7 +152,14 @@ fn nodes(top: &Table<'_>, evidence: &Evidence, plan: &mut Plan) -> Result<()> {
                     node.name.escape_debug()
                 )));
             }
+            if node.cores <= 0.0 || node.memory_mb <= 0.0 {
+                return Err(top.source.whole(format!(
+                    "the probe of {} could not read its cores or its memory: write [[node]] for all",
+                    node.name
+                )));
+            }
             plan.nodes.push(node.clone());
+            given.push(Given::default());
         }
     }
     if plan.nodes.is_empty() {
@@ -146,7 +167,21 @@ fn nodes(top: &Table<'_>, evidence: &Evidence, plan: &mut Plan) -> Result<()> {
             "there is no [[node]]; write one with name, cores and memory_mb, or give --probe",
         ));
     }
-    Ok(())
+    Ok(given)
+}
+
+/// What services that are not in the plan used is not there for those that are.
+fn leave_to_others(evidence: &Evidence, given: &[Given], plan: &mut Plan) {
+    for (at, given) in given.iter().enumerate() {
+        let (cores, memory_mb) = evidence.used_by_others(&plan.nodes[at].name, plan);
+        let node = &mut plan.nodes[at];
+        if !given.background_cores {
+            node.background_cores = (node.background_cores + cores).min(node.cores * 0.95);
+        }
+        if !given.memory_mb {
+            node.memory_mb = (node.memory_mb - memory_mb).max(0.0);
+        }
+    }
 }
 
 fn services(tables: &[Table<'_>], evidence: &Evidence, plan: &mut Plan) -> Result<()> {
@@ -181,12 +216,18 @@ fn services(tables: &[Table<'_>], evidence: &Evidence, plan: &mut Plan) -> Resul
             seen.and_then(|seen| seen.demand_ms),
             &pool,
         ) {
-            (Some(value), ..) => service.demand_ms = value.number(0.0, MOST_MS)?,
-            (None, Some(demand), _) => {
+            (Some(value), _, Some(_)) => {
+                return Err(value.error(
+                    "a service with a `pool` has its `demand_ms` from the curve of that; leave one of them out",
+                ));
+            }
+            (Some(value), _, None) => service.demand_ms = value.number(0.0, MOST_MS)?,
+            // How well the curve holds is not what a measured demand could tell.
+            (None, _, Some(pool)) => service.demand_ms = pool.demand_ms(pool.max_mb),
+            (None, Some(demand), None) => {
                 service.demand_ms = demand;
                 service.demand_error = seen.and_then(|seen| seen.demand_error);
             }
-            (None, None, Some(pool)) => service.demand_ms = pool.demand_ms(pool.max_mb),
             (None, None, None) => {
                 return Err(table.error(format!(
                     "service `{name}` has no `demand_ms`; write its CPU milliseconds a request, or give \
@@ -195,13 +236,20 @@ fn services(tables: &[Table<'_>], evidence: &Evidence, plan: &mut Plan) -> Resul
                 )));
             }
         }
-        service.memory_mb = match (table.get("memory_mb"), seen.map(|seen| seen.memory_mb)) {
-            (Some(value), _) => value.number(0.0, MOST_MB)?,
+        let seen_mb = seen.and_then(|seen| seen.memory_mb);
+        let seen_pool_mb = seen.and_then(|seen| seen.pool_mb);
+        service.memory_mb = match (table.get("memory_mb"), seen_mb, &pool, seen_pool_mb) {
+            (Some(value), ..) => value.number(0.0, MOST_MB)?,
+            (None, Some(seen), None, _) => seen,
             // What was seen holds the pool as it was then.
-            (None, Some(seen)) => pool
-                .as_ref()
-                .map_or(seen, |pool| (seen - pool.max_mb).max(0.0)),
-            (None, None) => {
+            (None, Some(seen), Some(_), Some(pool_mb)) => (seen - pool_mb).max(0.0),
+            (None, Some(_), Some(_), None) => {
+                return Err(table.error(format!(
+                    "the probes do not tell how large the pool of `{name}` was, so that its other memory is not \
+                     known; write that as `memory_mb`"
+                )));
+            }
+            (None, None, ..) => {
                 return Err(table.error(format!(
                     "service `{name}` has no `memory_mb`; write how much it needs, or give its --probe{}",
                     others(evidence, &name)

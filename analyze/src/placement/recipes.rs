@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use super::model::Prediction;
-use super::plan::Plan;
+use super::plan::{Node, Plan};
 
 /// Requests are set to the 90th percentile of what was used and this much more.
 const ABOVE_P90: f64 = 1.15;
@@ -57,7 +57,12 @@ fn weight(weight: f64) -> u32 {
 
 fn address(plan: &Plan, node: usize) -> &str {
     let it = &plan.nodes[node];
-    it.address.as_deref().unwrap_or(&it.name)
+    it.address.as_deref().unwrap_or_else(|| host_name(&it.name))
+}
+
+/// The host of a node that was probed as `user@host`.
+fn host_name(node: &str) -> &str {
+    node.rsplit_once('@').map_or(node, |(_, host)| host)
 }
 
 /// The same before a port: an IPv6 address in brackets.
@@ -196,10 +201,14 @@ fn mysql(plan: &Plan, found: &Prediction) -> Option<Recipe> {
                 .map_or("", |(node, _)| address(plan, *node));
             let _ = writeln!(
                 text,
-                "# {} on {node}\n[mysqld]\ninnodb_buffer_pool_size = {:.0}M",
+                "# {} on {node}\n[mysqld]\ninnodb_buffer_pool_size = {}M",
                 service.name,
-                found.pool_mb[at].floor().max(1.0)
+                pool_size(found.pool_mb[at])
             );
+            // Else its pieces are one for each of eight instances, from 1 GiB on. MariaDB has no instances.
+            if found.pool_mb[at] >= 1024.0 {
+                text.push_str("loose_innodb_buffer_pool_instances = 1\n");
+            }
         }
     }
     (!text.is_empty()).then(|| Recipe {
@@ -209,11 +218,21 @@ fn mysql(plan: &Plan, found: &Prediction) -> Option<Recipe> {
     })
 }
 
+/// The size of a buffer pool in MiB. A server makes it of pieces and rounds up, to more than there is; those of
+/// `innodb_buffer_pool_chunk_size` have 128 MiB, unless the whole has less.
+fn pool_size(most_mb: f64) -> u64 {
+    const CHUNK_MB: f64 = 128.0;
+    match most_mb >= CHUNK_MB {
+        true => ((most_mb / CHUNK_MB).floor() * CHUNK_MB) as u64,
+        false => most_mb.floor().max(1.0) as u64,
+    }
+}
+
 /// What a copy of a service asks of its node, in thousandths of a core and in MiB.
 struct Request {
     cpu: f64,
     memory: f64,
-    /// Whether all that is on one of its nodes would ask for more than the node has.
+    /// Whether all that is on one of its nodes would ask for more than that gives.
     is_cut: bool,
 }
 
@@ -236,8 +255,9 @@ fn requests(plan: &Plan, found: &Prediction) -> Vec<Request> {
         let (mut cpu, mut memory) = (1.0_f64, 1.0_f64);
         for (node, _) in homes {
             let (it, all) = (&plan.nodes[*node], of_node(*node));
-            cpu = cpu.min(share(it.cores * 1000.0, all.0));
-            memory = memory.min(share(it.memory_mb, all.1));
+            let (millicores, mebibytes) = allocatable(it);
+            cpu = cpu.min(share(millicores, all.0));
+            memory = memory.min(share(mebibytes, all.1));
         }
         Request {
             cpu: (wanted.0 * cpu).floor().max(1.0),
@@ -246,6 +266,14 @@ fn requests(plan: &Plan, found: &Prediction) -> Vec<Request> {
         }
     };
     requests.map(request).collect()
+}
+
+/// What a node gives to requests, in thousandths of a core and in MiB: without what is used already, and without
+/// the memory below which the kubelet evicts (`memory.available<100Mi` where nothing else is set).
+fn allocatable(node: &Node) -> (f64, f64) {
+    const EVICTION_MB: f64 = 100.0;
+    let millicores = (node.cores - node.background_cores) * 1000.0;
+    (millicores.max(1.0), (node.memory_mb - EVICTION_MB).max(1.0))
 }
 
 /// What a copy of a service would ask for.
@@ -295,10 +323,17 @@ fn kubernetes(plan: &Plan, found: &Prediction) -> Recipe {
         if is_cut {
             let _ = writeln!(
                 text,
-                "# {name}: p90 + 15% of all on its node is more than the node has: the requests are cut to what fits"
+                "# {name}: p90 + 15% of all on its node is more than that has: the requests are cut to what fits, if \
+                 `kubectl describe node` shows as much as Allocatable"
             );
         }
-        if !surge {
+        if homes.len() > 1 {
+            let _ = writeln!(
+                text,
+                "# {name}: its copies are kept apart and one is on each of its nodes: with maxSurge 1 a rolling update \
+                 would never finish, so one copy goes before the next comes"
+            );
+        } else if !surge {
             let _ = writeln!(
                 text,
                 "# {name}: no node has room for one copy more ({cpu:.0}m, {memory:.0}Mi): with maxSurge 1 a rolling \
@@ -318,7 +353,7 @@ fn kubernetes(plan: &Plan, found: &Prediction) -> Recipe {
             u8::from(!surge),
             homes
                 .iter()
-                .map(|(node, _)| quoted(&plan.nodes[*node].name))
+                .map(|(node, _)| quoted(host_name(&plan.nodes[*node].name)))
                 .collect::<Vec<_>>()
                 .join(", ")
         );
@@ -359,7 +394,8 @@ fn has_room(plan: &Plan, found: &Prediction, requests: &[Request], at: usize, no
         (sum.0 + requests[other].cpu, sum.1 + requests[other].memory)
     });
     let it = &plan.nodes[node];
-    cpu + requests[at].cpu <= it.cores * 1000.0 && memory + requests[at].memory <= it.memory_mb
+    let (millicores, mebibytes) = allocatable(it);
+    cpu + requests[at].cpu <= millicores && memory + requests[at].memory <= mebibytes
 }
 
 /// A name as Kubernetes takes it (RFC 1123).
