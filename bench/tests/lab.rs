@@ -193,3 +193,103 @@ fn what_is_wrong_with_a_host_is_found_and_nothing_on_a_healthy_one() {
         assert!(!group.exists(), "{}", group.display());
     }
 }
+
+/// What one of the lab's awk programs makes of some files, by their text.
+fn awk(program: &str, files: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../scripts/lab.d")
+        .join(program);
+    let mut command = Command::new("awk");
+    command.env("LC_ALL", "C").arg("-f").arg(program);
+    for (number, text) in files.iter().enumerate() {
+        let file = folder.path().join(number.to_string());
+        std::fs::write(&file, text).unwrap();
+        command.arg(file);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn predictions_are_compared_by_round_and_beside_their_own_calibration() {
+    let check = |rounds: &[&str], rows: &[&str], said: &str| {
+        let table = awk("compare.awk", &[&rounds.join("\n").replace(" | ", "\t")]);
+        let found: Vec<&str> = table.lines().skip(2).collect();
+        assert_eq!(
+            found.split_last().unwrap(),
+            (&said, &[rows, &[""]].concat()[..])
+        );
+    };
+    // Ten percent too high in both rounds, however fast the machine was: there is no noise in that.
+    check(
+        &["a=s1 | 110 s1 100 s1 1 90 1", "a=s1 | 55 s1 50 s1 1 45 0.5"],
+        &["| `a=s1` | 82.5 | 75.0 | +10.0% ± 0.0 | s1, s1 100% | 0.75 |"],
+        "Worst error +10.0%. The best pick is right: `a=s1`.",
+    );
+    // By hand: the residuals of 100/100 and 100/50 from 4/3 are -33.3 and 33.3; their root mean square
+    // over the root of n - 1 is 33.3, of a mean of 75.
+    check(
+        &["a=s1 | 100 s1 100 s2 1 90 1", "a=s1 | 100 s2 50 s2 1 45 1"],
+        &["| `a=s1` | 100.0 | 75.0 | +33.3% ± 44.4 | s1 s2, s2 100% | 1.00 |"],
+        "Worst error +33.3%. The best pick is right: `a=s1`.",
+    );
+    // One round has no spread. A machine that was twice as fast for the second placement makes it no better.
+    check(
+        &[
+            "a=s1 | 100 s1 100 s1 0.5 50 1",
+            "b=s2 | 150 s2 160 s2 1 100 1",
+            "c=s3 | 9 s3 0 s3 0 1 0",
+        ],
+        &[
+            "| `a=s1` | 100.0 | 100.0 | +0.0% | s1, s1 50% | 1.00 |",
+            "| `b=s2` | 150.0 | 160.0 | -6.2% | s2, s2 100% | 1.00 |",
+        ],
+        "Worst error -6.2%. The best pick is right: `a=s1`.",
+    );
+    check(
+        &[
+            "a=s1 | 120 s1 100 s1 1 100 1",
+            "b=s2 | 110 s2 110 s2 1 100 1",
+        ],
+        &[
+            "| `a=s1` | 120.0 | 100.0 | +20.0% | s1, s1 100% | 1.00 |",
+            "| `b=s2` | 110.0 | 110.0 | +0.0% | s2, s2 100% | 1.00 |",
+        ],
+        "Worst error +20.0%. The best pick is `a=s1`, but `b=s2` was faster, each beside its own calibrations.",
+    );
+}
+
+#[test]
+fn a_demand_is_what_the_window_took_over_its_requests() {
+    let window = "1000000 3000000";
+    let cores = "cores s1 0.5\n";
+    // CPU is sampled at half seconds; the window begins and ends between samples.
+    let cpu: String = (0..=8)
+        .map(|half| {
+            let at = half * 500_000 - 100_000;
+            let (web, node) = (half * 100_000, half * 125_000);
+            format!(
+                "{at} s1 {node}\n{at} s1/web {web}\n{at} client {half}0000\n\
+                 {at} rounds-hosts-1 {half}00\n{at} spent-hosts-1 {half}0\n{at} rounds-client-0 9\n"
+            )
+        })
+        .collect();
+    // Two end within, one has begun before; one ends behind the window.
+    let events = "{\"schema\":\"isukit.events/1\"}\n\
+        {\"at_us\":900000,\"latency_us\":200000.5}\n\
+        {\"at_us\":2000000,\"latency_us\":10.0,\"error\":\"status-500\"}\n\
+        {\"at_us\":2990000,\"latency_us\":10001.0}\n";
+    let said = awk("demand.awk", &[window, cores, &cpu, events]);
+    for line in [
+        "rps 1.000",
+        "errors 1",
+        "service web 200.00000",
+        "client 20.00000",
+        "node s1 0.5000",
+        "speed 1000.000",
+    ] {
+        assert!(said.lines().any(|it| it == line), "{line}: {said}");
+    }
+}

@@ -5,6 +5,7 @@
 # as it counts pressure.
 
 cgroup_version='' cgroup_trees=()
+host_cpus='' client_cpus=''
 lab_group=$lab_prefix-lab
 
 # Which version can be written; a skip when none can.
@@ -34,9 +35,9 @@ make_cgroups() {
     printf '+cpu +memory\n' >"${cgroup_trees[0]}/$lab_group/cgroup.subtree_control"
   fi
   prefer_lab
+  make_idle
   make_group setup
   make_group client
-  make_group speed
   for node in "${nodes[@]}"; do
     make_group "$node"
     [ "$cgroup_version" = 1 ] || printf '+cpu +memory\n' >"${cgroup_trees[0]}/$lab_group/$node/cgroup.subtree_control"
@@ -62,6 +63,17 @@ prefer_lab() {
   fi
 }
 
+# A group for what runs only while nobody else wants to. Beside the lab's, whose share of the CPU it would have, and
+# idle as a whole: what is in a group that is not runs before whoever wakes up in another.
+make_idle() {
+  local group=${cgroup_trees[0]}/$lab_prefix-idle
+  mkdir "$group"
+  # Older kernels than 5.15 have none.
+  [ ! -e "$group/cpu.idle" ] || printf '1\n' >"$group/cpu.idle"
+}
+
+enter_idle() { printf '%s\n' "$BASHPID" >"${cgroup_trees[0]}/$lab_prefix-idle/cgroup.procs"; }
+
 limit_memory() {
   local bytes=$((${node_memory[$1]} * 1024 * 1024))
   if [ "$cgroup_version" = 2 ]; then
@@ -82,6 +94,28 @@ limit_cpu() {
     printf '%s\n' "$period" >"${cgroup_trees[0]}/$lab_group/$node/cpu.cfs_period_us"
     printf '%s\n' "$quota" >"${cgroup_trees[0]}/$lab_group/$node/cpu.cfs_quota_us"
   fi
+}
+
+# Sets host_cpus and client_cpus, lists as taskset takes them. Where the hosts fit on all CPUs but one, that one is
+# for the load and for what measures it. The hosts have as few CPUs as they fit on: to wake a service on another
+# CPU costs more, by how busy that is, which is nothing that hosts of their own have.
+part_cpus() {
+  local part wanted node cpus=()
+  while read -r part; do
+    mapfile -t -O "${#cpus[@]}" cpus < <(seq "${part%-*}" "${part#*-}")
+  done < <(taskset --cpu-list --pid "$BASHPID" | awk -F': ' '{ gsub(",", "\n", $2); print $2 }')
+  # A tenth is left for what the kernel does beside.
+  wanted=$(for node in "${nodes[@]}"; do echo "${node_cores[$node]}"; done |
+    awk '{ sum += $1 } END { sum = sum / 0.9 - 1e-9; print int(sum) + (sum > int(sum)) }')
+  if [ "$wanted" -lt "${#cpus[@]}" ]; then
+    client_cpus=${cpus[0]}
+    host_cpus=$(printf '%s,' "${cpus[@]:1:wanted}")
+  else
+    say "the hosts want $wanted CPUs, and with the load there are ${#cpus[@]}: they disturb each other"
+    client_cpus=$(printf '%s,' "${cpus[@]}")
+    host_cpus=$client_cpus
+  fi
+  host_cpus=${host_cpus%,} client_cpus=${client_cpus%,}
 }
 
 # Moves this very process, and with it what it starts from now on.
@@ -121,7 +155,14 @@ cgroup_processes() {
 }
 
 remove_cgroups() {
-  local tree tries
+  local tree tries group
+  # Whatever computes in the idle group ends by itself when its scripts/lab is gone.
+  group=${cgroup_trees[0]}/$lab_prefix-idle
+  for tries in $(seq 50); do
+    [ -d "$group" ] || break
+    rmdir "$group" 2>/dev/null || sleep 0.1
+  done
+  [ ! -d "$group" ] || say "$group cannot be removed"
   for tree in "${cgroup_trees[@]}"; do
     [ -d "$tree/$lab_group" ] || continue
     # A process that was killed is counted until it is gone.

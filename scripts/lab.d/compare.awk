@@ -1,46 +1,58 @@
 # Predictions beside measurements, as a table in Markdown.
 #
-#   awk -f compare.awk PREDICTIONS MEASURED
+#   awk -f compare.awk ROUNDS
 #
-# Lines of `PLACEMENT<tab>RPS NODE`, and of `PLACEMENT<tab>RPS SPEED NODE SHARE`, several of both for several rounds,
-# whose means are compared. SPEED is that of the machine, 1 during the calibration; the table has what
-# the rate would have been at that speed, for work that only computes. NODE was the busiest, with SHARE of its cores.
+# A line a round: `PLACEMENT<tab>PREDICTED LIMIT MEASURED BUSIEST SHARE CALIBRATED SPEED`: requests a second as predicted, with
+# the limiting node; as measured, with the busiest node and the share of its cores; those of the calibration just
+# before; and the machine's speed, 1 during that.
 
 BEGIN { FS = "\t" }
-NR == FNR {
-  split($2, said, " ")
-  if (!($1 in sums)) placement[++count] = $1
-  sums[$1] += said[1]
-  predicted[$1] = sums[$1] / ++calibrated[$1]
-  if (!index(limit[$1], said[2])) limit[$1] = limit[$1] (limit[$1] ? ", " : "") said[2]
-  next
-}
 {
-  split($2, seen, " ")
-  rounds[$1]++
-  measured[$1] += seen[1]
-  steady[$1] += seen[1] / seen[2]
-  busiest[$1] = busiest[$1] (rounds[$1] > 1 ? ", " : "") sprintf("%s %.0f%%", seen[3], seen[4] * 100)
-  list[$1] = list[$1] (rounds[$1] > 1 ? ", " : "") sprintf("%.2f", seen[2])
+  split($2, at, " ")
+  # A placement that could not be run has no error.
+  if (at[3] <= 0) next
+  if (!($1 in rounds)) placement[++count] = $1
+  n = ++rounds[$1]
+  said[$1, n] = at[1]
+  seen[$1, n] = at[3]
+  said_sum[$1] += at[1]
+  seen_sum[$1] += at[3]
+  note(limit, $1, at[2])
+  note(busiest, $1, at[4])
+  share[$1] += at[5]
+  calibrated[$1] += at[6]
+  speed[$1] += at[7]
 }
 END {
-  print "| placement | limit | predicted req/s | measured | error | busiest | machine's speed | error at speed 1 |"
-  print "| --- | --- | ---: | ---: | ---: | --- | --- | ---: |"
+  print "| placement | predicted req/s | measured | error | limit, predicted and seen | machine's speed |"
+  print "| --- | ---: | ---: | ---: | --- | ---: |"
   for (i = 1; i <= count; i++) {
     name = placement[i]
-    raw = measured[name] / rounds[name]
-    even = steady[name] / rounds[name]
-    printf "| `%s` | %s | %.1f | %.1f | %+.1f%% | %s | %s | %+.1f%% |\n", name, limit[name], predicted[name],
-      raw, error(name, raw), busiest[name], list[name], error(name, even)
-    off = error(name, raw)
+    n = rounds[name]
+    # Of what was measured: how wrong somebody is who trusts the prediction.
+    ratio = said_sum[name] / seen_sum[name]
+    off = (ratio - 1) * 100
+    printf "| `%s` | %.1f | %.1f | %+.1f%%%s | %s, %s %.0f%% | %.2f |\n", name, said_sum[name] / n, seen_sum[name] / n,
+      off, noise(name, n, ratio), limit[name], busiest[name], share[name] / n * 100, speed[name] / n
     if (off * off > worst * worst) worst = off
-    if (predicted[name] > best_said) { best_said = predicted[name]; said_name = name }
-    if (raw > best_seen) { best_seen = raw; seen_name = name }
+    # Placements were run one after the other, on a machine that was faster at one time than at another.
+    if (said_sum[name] / calibrated[name] > best_said) { best_said = said_sum[name] / calibrated[name]; said_name = name }
+    if (seen_sum[name] / calibrated[name] > best_seen) { best_seen = seen_sum[name] / calibrated[name]; seen_name = name }
   }
   printf "\nWorst error %+.1f%%. ", worst
   if (said_name == seen_name) printf "The best pick is right: `%s`.\n", said_name
-  else printf "The best pick is `%s`, but `%s` was faster (%.1f, not %.1f).\n", said_name, seen_name, best_seen, measured[said_name] / rounds[said_name]
+  else printf "The best pick is `%s`, but `%s` was faster, each beside its own calibrations.\n", said_name, seen_name
 }
 
-# Of what was measured: how wrong somebody is who trusts the prediction.
-function error(name, rate) { return (predicted[name] / rate - 1) * 100 }
+# Each node once, however many rounds named it.
+function note(list, name, node) {
+  if (index(" " list[name] " ", " " node " ")) return
+  list[name] = list[name] (list[name] ? " " : "") node
+}
+
+# The standard error of the ratio of two means whose values come in pairs (Cochran, "Sampling Techniques", 6.4).
+function noise(name, n, ratio,    i, sum) {
+  if (n < 2) return ""
+  for (i = 1; i <= n; i++) sum += (said[name, i] - ratio * seen[name, i]) ^ 2
+  return sprintf(" ± %.1f", sqrt(sum / (n * (n - 1))) / (seen_sum[name] / n) * 100)
+}

@@ -2,7 +2,8 @@
 #
 #   awk -f demand.awk WINDOW CORES CPU EVENTS
 #
-# WINDOW `FROM TO` in unix microseconds; CORES `cores NODE N`; CPU `TIME GROUP CPU_US`, sampled;
+# WINDOW `FROM TO` in unix microseconds; CORES `cores NODE N`; CPU `TIME GROUP CPU_US`, sampled, and
+# `TIME rounds-hosts-N COUNT` and `TIME spent-hosts-N TICKS` of the loops that keep CPUs awake;
 # EVENTS a line of JSON a request.
 
 FNR == 1 { file++ }
@@ -29,6 +30,8 @@ END {
   printf "rps %.3f\n", requests / seconds
   printf "errors %d\n", errors
   for (group in last) {
+    if (group ~ /^rounds-hosts-/) rounds += last[group] - first[group]
+    if (group ~ /^spent-hosts-/) spent += last[group] - first[group]
     slash = index(group, "/")
     if (slash) used[substr(group, slash + 1)] += last[group] - first[group]
   }
@@ -36,8 +39,8 @@ END {
   for (i = 1; i <= count; i++)
     if (requests) printf "service %s %.5f\n", names[i], used[names[i]] / 1e3 / requests
   if (requests) printf "client %.5f\n", (last["client"] - first["client"]) / 1e3 / requests
-  spent = last["speed"] - first["speed"]
-  if (spent) printf "speed %.3f\n", (last["pieces"] - first["pieces"]) / spent * 1e6
+  # A tick is a hundredth of a second to whoever reads /proc.
+  if (spent) printf "speed %.3f\n", rounds / spent * 100
   for (i = 1; i <= nodes; i++)
     printf "node %s %.4f\n", node[i], (last[node[i]] - first[node[i]]) / 1e6 / seconds / cores[node[i]]
 }

@@ -1,6 +1,6 @@
 # Sourced by scripts/lab: the load, from the client's network and outside all quotas.
 
-# The processes of keep_awake and keep_time.
+# The processes of keep_awake and of the probes.
 helpers=()
 # Teams on the board.
 lab_teams=250
@@ -8,6 +8,8 @@ lab_teams=250
 lab_run() {
   need_running
   find_programs
+  # And with us all that is started here.
+  taskset --cpu-list --pid "$client_cpus" $$ >/dev/null
   if [ "${1:-}" = --contest ]; then
     shift
     become_client "$isukit" run "$lab_root/scenarios/contest" --target "$lab_url" --cacert "$lab_work/cert.pem" "$@"
@@ -29,12 +31,16 @@ lab_run() {
     esac
     shift 2
   done
-  [[ $seconds =~ ^[1-9][0-9]{0,3}$ && $warmup =~ ^[0-9]{1,3}$ ]] || die "--duration and --warmup are whole seconds"
-  [[ $users =~ ^[1-9][0-9]{0,3}$ ]] || die "--users is a number up to 9999"
+  check_load "$seconds" "$warmup" "$users"
   rm -rf "$out"
   mkdir -p "$out"
   load "$seconds" "$warmup" "$users" "$out" "$probed"
   show_load "$out"
+}
+
+check_load() {
+  [[ $1 =~ ^[1-9][0-9]{0,3}$ && $2 =~ ^[0-9]{1,3}$ ]] || die "--duration and --warmup are whole seconds"
+  [[ $3 =~ ^[1-9][0-9]{0,3}$ ]] || die "--users is a number up to 9999"
 }
 
 # Probes every node from within while the load goes on, into OUT/NODE.jsonl.
@@ -67,22 +73,23 @@ become_client() {
 # OUT has then run.json and events of isukit, cpu (lines of: time in us, group, CPU in us) and
 # window: `from` and `to` in unix microseconds, behind the warm-up and before the end.
 load() {
-  local seconds=$1 warmup=$2 users=$3 out=$4 probed=$5 code=0 loader
-  keep_awake
+  local seconds=$1 warmup=$2 users=$3 out=$4 probed=$5 code=0 loader=''
+  trap '[ -z "$loader" ] || kill -KILL "$loader" 2>/dev/null; end_helpers; exit 130' INT TERM HUP
+  keep_awake "$out"
   [ -z "$probed" ] || probe_nodes "$out"
-  keep_time "$out/cpu"
   make_scenario "$out/scenario" "$((seconds + warmup + 2))" "$users"
   become_client "$isukit" run "$out/scenario" --target "$lab_url" --cacert "$lab_work/cert.pem" \
     --threads 1 --seed "$RANDOM" --timeout 30s --events "$out/events" --format json \
     --output "$out/run.json" >"$out/run.log" 2>&1 &
   loader=$!
-  trap 'kill -KILL "$loader" 2>/dev/null; end_helpers; exit 130' INT TERM HUP
   while kill -0 "$loader" 2>/dev/null; do
     sample_cpu >>"$out/cpu"
     sleep 0.25
   done
   wait "$loader" || code=$?
   end_helpers
+  trap - INT TERM HUP
+  cat "$out"/awake-* >>"$out/cpu"
   [ -s "$out/run.json" ] || die "the load failed: $(tail -n 3 "$out/run.log")"
   [ "$code" -le 1 ] || die "the load failed with exit code $code: $(tail -n 3 "$out/run.log")"
   find_window "$seconds" "$warmup" "$out"
@@ -91,38 +98,34 @@ load() {
 # Keeps the CPUs from falling asleep, with loops that run only while nobody else wants to. A host that
 # is held back sleeps most of the time, and to wake a CPU, a virtual one above all, costs whoever wakes
 # it: the same request would be dearer the smaller its host is and the less else the machine does.
+#
+# The loops count their rounds and what these take of the CPU, into OUT/awake-CPU: that says how fast this machine is
+# just now, whenever a host is held back. A virtual one is slower by half while a neighbour computes on the
+# same core.
 keep_awake() {
-  local cpu
-  for cpu in $(seq "$(nproc)"); do
-    # Outside of the lab's cgroup, whose share of the CPU they would have.
+  local out=$1 cpu of
+  for cpu in $(printf '%s\n' ${host_cpus//,/ } ${client_cpus//,/ } | sort -un); do
+    of=client
+    [[ ,$host_cpus, != *,$cpu,* ]] || of=hosts
     (
-      exec 9>&- </dev/null >/dev/null 2>&1
+      exec 9>&- </dev/null >"$out/awake-$cpu" 2>/dev/null
       trap - EXIT
-      renice -n 19 -p "$BASHPID"
+      enter_idle
+      taskset --cpu-list --pid "$cpu" "$BASHPID" >/dev/null
       chrt --idle --pid 0 "$BASHPID"
-      while kill -0 $$; do for ((step = 0; step < 20000; step++)); do :; done; done
+      rounds=0
+      while kill -0 $$; do
+        for ((step = 0; step < 5000; step++)); do :; done
+        rounds=$((rounds + 1))
+        read -r line </proc/self/stat
+        # Behind the name, which may have anything in it, fields 14 and 15 of the file: ticks in either mode.
+        read -ra fields <<<"${line##*) }"
+        printf '%s rounds-%s-%d %d\n%s spent-%s-%d %d\n' "${EPOCHREALTIME/./}" "$of" "$cpu" "$rounds" \
+          "${EPOCHREALTIME/./}" "$of" "$cpu" "$((fields[11] + fields[12]))"
+      done
     ) &
     helpers+=("$!")
   done
-}
-
-# Does the same piece of work ten times a second and counts it: what that takes of the CPU says how
-# fast this machine is just now. A virtual one is slower by half when its neighbours are busy.
-keep_time() {
-  local file=$1
-  (
-    exec 9>&- </dev/null 2>/dev/null
-    trap - EXIT
-    enter_cgroup speed
-    done=0
-    while kill -0 $$; do
-      for ((step = 0; step < 4000; step++)); do :; done
-      done=$((done + 1))
-      printf '%s pieces %s\n' "${EPOCHREALTIME/./}" "$done" >>"$file"
-      sleep 0.1
-    done
-  ) &
-  helpers+=("$!")
 }
 
 # The helpers would end with us in any case, but a run need not be the last thing that we do.
@@ -175,12 +178,9 @@ users = $users
 TOML
 }
 
-# A line for each service and node: time, group, CPU used, all in microseconds. Besides, what the load
-# generator and keep_time have used; keep_time itself adds what it has done.
+# A line for each service and node, and for the load generator: time, group, CPU used, all in microseconds.
 sample_cpu() {
   local node service
-  read_cpu speed
-  printf '%s speed %s\n' "${EPOCHREALTIME/./}" "$cpu_us"
   read_cpu client
   printf '%s client %s\n' "${EPOCHREALTIME/./}" "$cpu_us"
   for node in "${nodes[@]}"; do
@@ -200,17 +200,13 @@ sample_cpu() {
 find_window() {
   local seconds=$1 warmup=$2 out=$3
   awk -v warmup="$warmup" -v seconds="$seconds" -F'[:,]' '
-    /"duration_s":/ && !prepared { prepared = $2 }
-    /"started_unix_us":/ { started = $2 }
-    END {
-      from = started + (prepared + warmup) * 1e6
-      printf "%.0f %.0f\n", from, from + seconds * 1e6
-    }' "$out/run.json" >"$out/window"
+    /"started_unix_us":/ { from = $2 + warmup * 1e6; printf "%.0f %.0f\n", from, from + seconds * 1e6; exit }
+  ' "$out/run.json" >"$out/window"
 }
 
 # Writes OUT/demand: `rps X`, `errors N`; for each service, and the load generator, its CPU in
 # milliseconds a request: `service NAME MS`, `client MS`; for each node `node NAME SHARE` of its cores; and
-# `speed N`, the machine's: pieces of keep_time's work a second of CPU.
+# `speed N`, that of the hosts' CPUs: rounds of keep_awake's loops a second.
 count_demand() {
   local out=$1 node
   for node in "${nodes[@]}"; do printf 'cores %s %s\n' "$node" "${node_cores[$node]}"; done >"$out/cores"

@@ -2,12 +2,12 @@
 # what they predict for another is written down, and only then is that one run.
 #
 # A virtual machine's CPU is faster at one time than at another, though no quota shows it, and the same
-# placement gives another rate a minute later. So each run has a calibration of its own just before it, several
-# rounds are averaged, and the machine's speed is measured besides: the table has what would have been
-# measured at the speed of the calibration.
+# placement gives another rate a minute later. So two labs are up at once, one in each placement, and are
+# loaded in turn, a few seconds each: what changes slowly changes both alike. The table compares means over
+# the rounds.
 
 lab_measure() {
-  local out=${1:-} list=$lab_parts/placements seconds=20 warmup=6 users=64 rounds=1
+  local out=${1:-} list=$lab_parts/placements seconds=14 warmup=2 users=64 rounds=9
   [[ -n $out && $out != -* ]] || die "say where the results go: scripts/lab measure OUT_DIR"
   shift
   while [ $# -gt 0 ]; do
@@ -22,7 +22,9 @@ lab_measure() {
     esac
     shift 2
   done
-  [[ $rounds =~ ^[1-9]$ ]] || die "--rounds is 1 to 9"
+  check_load "$seconds" "$warmup" "$users"
+  [[ $rounds =~ ^[1-9][0-9]?$ ]] || die "--rounds is 1 to 99"
+  [ ${#lab_prefix} -le 7 ] || die "LAB_PREFIX is at most 7 characters here: the calibration's lab has one more"
   [ ! -e "$out" ] || die "$out is there already: take another folder"
   find_programs
   local placements=() placement
@@ -31,60 +33,83 @@ lab_measure() {
     (read_placement "$placement")
     placements+=("$placement")
   done < <(grep -v -e '^#' -e '^ *$' "$list")
-  [ ${#placements[@]} -gt 1 ] || die "$list has no placements"
+  [ ${#placements[@]} -gt 1 ] || die "$list has fewer than two placements"
+  # Held until we end, by nobody else: a second one would take down what this one has up.
+  exec 8>>"/run/$lab_prefix-measure.lock"
+  flock -n 8 || die "another scripts/lab measure is at work: wait for it, or stop it"
+  local lab
+  for lab in "$lab_prefix" "c$lab_prefix"; do
+    [ ! -e "/run/$lab-lab/state" ] || die "a lab is up already: LAB_PREFIX=$lab scripts/lab down"
+  done
   mkdir -p "$out"
   out=$(cd "$out" && pwd)
   trap 'exit 130' INT TERM HUP
-  trap 'measure_again down' EXIT
+  trap end_measure EXIT
 
   local round number here
-  for round in $(seq "$rounds"); do
-    for number in "${!placements[@]}"; do
-      placement=${placements[number]}
-      here=$out/$round-$((number + 1))
+  for number in "${!placements[@]}"; do
+    placement=${placements[number]}
+    say "placement $((number + 1)) of ${#placements[@]}: $placement"
+    lab_of calibration up "${placements[0]}"
+    lab_of run up "$placement"
+    for round in $(seq "$rounds"); do
+      here=$out/$((number + 1))-$round
       mkdir "$here"
-      say "round $round, placement $((number + 1)) of ${#placements[@]}: calibrating in ${placements[0]}"
-      measure_one "$here/calibration" "${placements[0]}" "$seconds" --probe
+      measure_one calibration "$here"
       write_plan "$here"
-      printf '%s\t%s\n' "$placement" "$(predict "$here" "$placement")" >"$here/prediction"
+      predict "$here" "$placement" >"$here/prediction"
+      [ -s "$here/prediction" ] || die "isukit place predicts nothing: see $here"
       chmod a-w "$here/prediction"
-      cat "$here/prediction" >>"$out/predictions"
-      say "round $round, placement $((number + 1)) of ${#placements[@]}: $placement"
-      measure_one "$here/run" "$placement" "$seconds"
-      printf '%s\t%s\n' "$placement" "$(rates "$here")" >>"$out/measured"
+      measure_one run "$here"
+      printf '%s\t%s %s\n' "$placement" "$(<"$here/prediction")" "$(rates "$here")" >>"$out/rounds"
       # What there is so far, should it be cut off.
-      awk -f "$lab_parts/compare.awk" "$out/predictions" "$out/measured" >"$out/results.md"
+      awk -f "$lab_parts/compare.awk" "$out/rounds" >"$out/results.md"
     done
+    lab_of run down
+    lab_of calibration down
   done
   cat "$out/results.md"
 }
 
-# The rate of a run, the machine's speed relative to its calibration's, and the busiest node.
-rates() {
-  local base
-  base=$(awk '$1 == "speed" { print $2 }' "$1/calibration/demand")
-  awk -v base="$base" '
-    $1 == "rps" { rps = $2 }
-    $1 == "speed" { speed = $2 / base }
-    $1 == "node" && $3 > share { share = $3; busiest = $2 }
-    END { printf "%s %.4f %s %s\n", rps, speed, busiest, share }' "$1/run/demand"
+# Both labs go, whatever happened, and however often somebody presses Ctrl-C.
+end_measure() {
+  trap '' INT TERM HUP PIPE
+  lab_of run down || true
+  lab_of calibration down || true
 }
 
-# Each placement has a lab of its own, from nothing.
-measure_again() { "$lab_root/scripts/lab" "$@"; }
+# The rate of a run, the busiest node and the share of its cores, the rate of the calibration, and the machine's
+# speed relative to then.
+rates() {
+  awk '
+    FNR == NR && $1 == "rps" { calibrated = $2 }
+    FNR == NR && $1 == "speed" { base = $2 }
+    FNR == NR { next }
+    $1 == "rps" { rps = $2 }
+    $1 == "speed" { speed = $2 }
+    $1 == "node" && $3 > share { share = $3; busiest = $2 }
+    END { printf "%s %s %s %s %.4f\n", rps, busiest, share, calibrated, (base > 0 ? speed / base : 0) }
+  ' "$1/calibration/demand" "$1/run/demand"
+}
 
-# Uses seconds, warmup, and users of the caller.
+# The lab of the calibration, or of the placement that is run. Their names differ, and each has what it needs of
+# its own; the one that is not loaded takes next to nothing.
+lab_of() {
+  local lab=$1 prefix=$lab_prefix
+  shift
+  [ "$lab" = run ] || prefix=c$lab_prefix
+  LAB_PREFIX=$prefix "$lab_root/scripts/lab" "$@" 8>&-
+}
+
+# Loads one of the two, and probes it. Uses seconds, warmup, and users of the caller.
 measure_one() {
-  local out=$1 placement=$2 seconds=$3
-  shift 3
-  measure_again up "$placement"
-  measure_again run --duration "$seconds" --warmup "$warmup" --users "$users" --out "$out" "$@" >"$out.txt" || {
-    say "the run of '$placement' failed:"
+  local lab=$1 out=$2/$1
+  lab_of "$lab" run --duration "$seconds" --warmup "$warmup" --users "$users" --out "$out" --probe >"$out.txt" || {
+    say "the run of the $lab failed:"
     cat "$out.txt" >&2
     exit 1
   }
   mv "$out.txt" "$out/summary.txt"
-  measure_again down
 }
 
 # The plan: hosts and names only. Demands and memory come from the run and its probes.

@@ -29,7 +29,31 @@ make_network() {
     ip -n "$(namespace "$host")" address add "$(address "$host")/24" dev eth0
     ip -n "$(namespace "$host")" link set lo up
     ip -n "$(namespace "$host")" link set eth0 up
+    plain_tcp "$(namespace "$host")"
   done
+  plain_bridge "$net"
+}
+
+# What this machine has set for its own network is not for the hosts: a sender that spreads its packets by
+# a clock is woken for each, and takes the waits of a throttled receiver for a slow line. Reno is what every
+# namespace may have.
+plain_tcp() {
+  write_net "$1" net/ipv4/tcp_congestion_control reno || say "TCP in $1 keeps this machine's congestion control"
+}
+
+# No packet that a switch hands on takes the way through the firewall of the switch.
+plain_bridge() {
+  local family
+  for family in ip ip6 arp; do
+    ! nsenter --net="/run/netns/$1" test -e "/proc/sys/net/bridge/bridge-nf-call-${family}tables" ||
+      write_net "$1" "net/bridge/bridge-nf-call-${family}tables" 0 || say "the bridge asks its firewall for $family"
+  done
+}
+
+# Sets what a network namespace has of its own below /proc/sys.
+write_net() {
+  # shellcheck disable=SC2016  # expanded by the shell that is started
+  nsenter --net="/run/netns/$1" bash -c 'printf "%s\n" "$2" >"/proc/sys/$1"' - "$2" "$3" 2>/dev/null
 }
 
 remove_network() {

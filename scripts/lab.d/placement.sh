@@ -9,7 +9,7 @@ declare -A node_cores node_memory homes weights
 
 default_nodes() {
   nodes=(s1 s2 s3)
-  node_cores=([s1]=0.3 [s2]=0.3 [s3]=0.6)
+  node_cores=([s1]=0.2 [s2]=0.2 [s3]=0.5)
   node_memory=([s1]=512 [s2]=1024 [s3]=512)
 }
 
@@ -74,7 +74,7 @@ read_node_key() {
   if [ "$key" = name ]; then
     [[ $value =~ ^\"([a-z][a-z0-9]{0,7})\"$ ]] || die "$where: a name is 1 to 8 of a-z and 0-9, in quotes"
     node=${BASH_REMATCH[1]}
-    [ "$node" != client ] && [ "$node" != net ] || die "$where: the lab itself has a '$node'"
+    [[ " client net setup bridge lo " != *" $node "* ]] || die "$where: the lab itself has a '$node'"
     [[ " ${nodes[*]} " != *" $node "* ]] || die "$where: there are two nodes $node"
     [ ${#nodes[@]} -lt 8 ] || die "$where: at most 8 nodes"
     nodes+=("$node")

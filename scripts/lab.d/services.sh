@@ -20,15 +20,19 @@ find_programs() {
 }
 
 # Starts a command for good: in a host's network and a cgroup, with its output in a log. Sets pid.
+#
+# As a batch job: one that wakes up pushes no other off the CPU. A request that comes to one host is nothing to
+# another, and each push costs both of them their caches.
 spawn() {
-  local host=$1 group=$2 log=$3
+  local host=$1 group=$2 log=$3 cpus=$host_cpus
   shift 3
+  [ "$host" != client ] || cpus=$client_cpus
   (
     exec 9>&- </dev/null >>"$log" 2>&1
     trap - EXIT
     enter_cgroup "$group"
     cd /
-    exec setsid nsenter --net="/run/netns/$(namespace "$host")" -- "$@"
+    exec setsid chrt --batch 0 taskset --cpu-list "$cpus" nsenter --net="/run/netns/$(namespace "$host")" -- "$@"
   ) &
   pid=$!
   disown "$pid"

@@ -1,7 +1,7 @@
 # Sourced by scripts/lab: up, down, status, exec, and the file by which a lab is found again.
 #
 # The state file is a line a fact, written before what it tells of is made, so that `down` after a
-# crash finds everything: work DIR, node NAME CORES MEMORY, assign TEXT, service NAME NODE PID, ready.
+# crash finds everything: work DIR, node NAME CORES MEMORY, assign TEXT, cpus HOSTS CLIENT, service NAME NODE PID, ready.
 
 lab_work='' lab_ready='' lab_url=''
 
@@ -36,6 +36,7 @@ recall() {
         local word
         for word in $first $rest; do assign "${word%%=*}" "${word#*=}"; done
         ;;
+      cpus) host_cpus=$first client_cpus=$rest ;;
       ready) lab_ready=yes ;;
     esac
   done <"$lab_state"
@@ -64,6 +65,8 @@ lab_up() {
   local node
   for node in "${nodes[@]}"; do remember "node $node ${node_cores[$node]} ${node_memory[$node]}"; done
   remember "assign $(placement_text)"
+  part_cpus
+  remember "cpus $host_cpus $client_cpus"
   mkdir -m 700 "$lab_work"
   make_cgroups
   make_network
@@ -80,7 +83,8 @@ lab_up() {
 undo_up() {
   local code=$1
   trap - EXIT
-  [ "$code" -eq 77 ] || say "did not come up, and is taken down again"
+  trap '' INT TERM HUP PIPE
+  [ "$code" -eq 77 ] || say "did not come up, and is taken down again" || true
   if [ "$code" -ne 77 ] && [ -n "${LAB_KEEP_LOGS:-}" ] && [ -d "$lab_work" ]; then
     tail -n 20 "$lab_work"/*.log >&2 || true
   fi
@@ -93,6 +97,8 @@ lab_down() {
   lock_lab
   recall || true
   tear_down || die "some of the lab is left, see above"
+  # That of a `measure` which was killed.
+  [ ! -e "/run/c$lab_prefix-lab" ] || LAB_PREFIX=c$lab_prefix "$lab_root/scripts/lab" down
 }
 
 # Takes down whatever there is, in any state. Needs the lock, and nodes and lab_work as far as known.
