@@ -155,25 +155,24 @@ cgroup_processes() {
 }
 
 remove_cgroups() {
-  local tree tries group
+  local tree failed=0
   # Whatever computes in the idle group ends by itself when its scripts/lab is gone.
-  group=${cgroup_trees[0]}/$lab_prefix-idle
-  for tries in $(seq 50); do
-    [ -d "$group" ] || break
-    rmdir "$group" 2>/dev/null || sleep 0.1
-  done
-  [ ! -d "$group" ] || say "$group cannot be removed"
+  remove_group "${cgroup_trees[0]}/$lab_prefix-idle" || failed=1
   for tree in "${cgroup_trees[@]}"; do
-    [ -d "$tree/$lab_group" ] || continue
-    # A process that was killed is counted until it is gone.
-    for tries in $(seq 50); do
-      find "$tree/$lab_group" -depth -type d -exec rmdir {} \; 2>/dev/null || true
-      [ -d "$tree/$lab_group" ] || break
-      sleep 0.1
-    done
-    [ ! -d "$tree/$lab_group" ] || {
-      say "$tree/$lab_group cannot be removed: $(find "$tree/$lab_group" -name cgroup.procs -exec cat {} + | tr '\n' ' ')"
-      return 1
-    }
+    remove_group "$tree/$lab_group" || failed=1
   done
+  return "$failed"
+}
+
+# Removes a cgroup with all below, once its processes are gone; one that was killed is counted until then.
+remove_group() {
+  local group=$1 tries
+  for tries in $(seq 50); do
+    [ -d "$group" ] || return 0
+    find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || true
+    [ ! -d "$group" ] || sleep 0.1
+  done
+  [ -d "$group" ] || return 0
+  say "$group cannot be removed: $(find "$group" -name cgroup.procs -exec cat {} + | tr '\n' ' ')"
+  return 1
 }

@@ -36,8 +36,10 @@ END {
       off, noise(name, n, ratio), limit[name], busiest[name], share[name] / n * 100, speed[name] / n
     if (off * off > worst * worst) worst = off
     # Placements were run one after the other, on a machine that was faster at one time than at another.
-    if (said_sum[name] / calibrated[name] > best_said) { best_said = said_sum[name] / calibrated[name]; said_name = name }
-    if (seen_sum[name] / calibrated[name] > best_seen) { best_seen = seen_sum[name] / calibrated[name]; seen_name = name }
+    said_gain = said_sum[name] / calibrated[name]
+    seen_gain = seen_sum[name] / calibrated[name]
+    if (said_gain > best_said) { best_said = said_gain; said_name = name }
+    if (seen_gain > best_seen) { best_seen = seen_gain; seen_name = name }
   }
   printf "\nWorst error %+.1f%%. ", worst
   if (said_name == seen_name) printf "The best pick is right: `%s`.\n", said_name

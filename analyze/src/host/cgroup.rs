@@ -168,6 +168,18 @@ impl Trees {
         paths(&text).into_iter().max_by_key(String::len)
     }
 
+    /// Whether a process is in one of some cgroups, or below.
+    pub(super) fn is_below(root: &Root, pid: u32, cgroups: &[&str]) -> bool {
+        let below = |path: &str, cgroup: &str| {
+            path.strip_prefix(cgroup)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let text = root.read(&format!("proc/{pid}/cgroup")).unwrap_or_default();
+        paths(&text)
+            .iter()
+            .any(|path| cgroups.iter().any(|cgroup| below(path, cgroup)))
+    }
+
     /// The tightest CPU quota in cores and memory limit in bytes of a process' own cgroups.
     pub(super) fn tightest(&self, root: &Root, pid: &str) -> Limiting {
         let text = root.read(&format!("proc/{pid}/cgroup")).unwrap_or_default();

@@ -60,8 +60,6 @@ pub(super) fn read_stat(root: &Root, pid: u32) -> Option<Stat> {
 #[derive(Debug, Default)]
 pub(super) struct Group {
     members: HashMap<u32, Member>,
-    /// By how much each of them grew from the last look but one to the last: itself, and its children.
-    grown: Vec<(u32, [u64; 2], [u64; 2])>,
     /// What there is besides CPU.
     used: GroupUsed,
 }
@@ -74,6 +72,9 @@ struct Member {
     /// What it used itself and in children that it waited for, and what of that in the kernel.
     own: [u64; 2],
     children: [u64; 2],
+    /// By how much either grew from the last look but one to the last.
+    grown_own: [u64; 2],
+    grown_children: [u64; 2],
 }
 
 /// What processes that ended had used when they were last seen, in ticks, by their parent: it gets that, if it
@@ -114,15 +115,16 @@ impl Group {
             parent: stat.parent,
             own: so_far([stat.own, stat.own_system]),
             children: so_far([stat.children, stat.children_system]),
+            grown_own: [0; 2],
+            grown_children: [0; 2],
         };
         self.members.insert(pid, member);
     }
 
     /// Reads them all, and tells which have ended.
     pub(super) fn look(&mut self, text: &mut Vec<u8>, ended: &mut Ended) {
-        self.grown.clear();
         self.used = GroupUsed::default();
-        self.members.retain(|pid, member| {
+        self.members.retain(|_, member| {
             let read = member.file.read(text);
             let stat = read.ok().and_then(|()| stat(text));
             // The number of a process that ended may be another one's already.
@@ -139,11 +141,8 @@ impl Group {
             let grown = |now: [u64; 2], before: [u64; 2]| {
                 [0, 1].map(|at| now[at].saturating_sub(before[at]))
             };
-            self.grown.push((
-                *pid,
-                grown(own, member.own),
-                grown(children, member.children),
-            ));
+            member.grown_own = grown(own, member.own);
+            member.grown_children = grown(children, member.children);
             // Who loses its parent gets another.
             (member.parent, member.own, member.children) = (stat.parent, own, children);
             self.used.rss_bytes = self.used.rss_bytes.saturating_add(stat.rss_bytes);
@@ -162,9 +161,10 @@ impl Group {
         let mut used = self.used;
         if let Some(seconds) = seconds {
             let cores = |at: usize| {
-                let grown = self.grown.iter().map(|(pid, own, children)| {
+                let grown = self.members.iter().map(|(pid, member)| {
                     let counted = ended.get(pid).map_or(0, |used| used[at]);
-                    own[at].saturating_add(children[at].saturating_sub(counted))
+                    let children = member.grown_children[at].saturating_sub(counted);
+                    member.grown_own[at].saturating_add(children)
                 });
                 tidy(grown.fold(0, u64::saturating_add) as f64 / TICKS / seconds)
             };

@@ -34,11 +34,8 @@ impl Root {
 
     /// Reads the lines of a table that may be longer than what is kept of a file.
     pub(super) fn each_line(&self, inside: &str, mut take: impl FnMut(&[u8])) -> io::Result<()> {
-        let path = self.path(inside);
-        if !std::fs::metadata(&path)?.is_file() {
-            return Err(io::Error::other("is no regular file"));
-        }
-        let mut table = BufReader::new(File::open(path)?.take(TABLE_BYTES));
+        let file = open_regular(&self.path(inside))?;
+        let mut table = BufReader::new(file.take(TABLE_BYTES));
         let mut line = Vec::new();
         while table.read_until(b'\n', &mut line)? > 0 {
             take(&line);
@@ -120,13 +117,7 @@ impl Kept {
     fn try_read(&mut self, into: &mut Vec<u8>) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
-            none => {
-                // To open a pipe would wait for its writer, and a folder is none of ours.
-                if !std::fs::metadata(&self.path)?.is_file() {
-                    return Err(io::Error::other("is no regular file"));
-                }
-                none.insert(File::open(&self.path)?)
-            }
+            none => none.insert(open_regular(&self.path)?),
         };
         let mut length = 0;
         loop {
@@ -143,6 +134,14 @@ impl Kept {
         into.truncate(length.min(FILE_BYTES));
         Ok(())
     }
+}
+
+fn open_regular(path: &Path) -> io::Result<File> {
+    // To open a pipe would wait for its writer, and a folder is none of ours.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("is no regular file"));
+    }
+    File::open(path)
 }
 
 fn why(path: &Path, error: &io::Error) -> String {

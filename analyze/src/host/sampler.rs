@@ -11,7 +11,7 @@ use super::inventory::inventory;
 use super::limits::PROCESSES;
 use super::line::{Attribution, Host, Sample, Service, Unread, tidy};
 use super::process::{Closer, Ended, Group, read_stat};
-use super::read::{Root, lines, words};
+use super::read::{Root, words};
 use super::system::{System, TICKS};
 
 /// How many samples go by before cgroups below that of a service are searched for processes again.
@@ -242,7 +242,6 @@ impl Sampler {
         let Ok(mut pids) = self.root.pids(PROCESSES) else {
             return;
         };
-        let counted: Vec<String> = self.watches.iter().filter_map(Watch::counted).collect();
         // A parent has mostly the smaller number.
         pids.sort_unstable();
         for &pid in pids.iter().filter(|pid| !self.seen.contains(pid)) {
@@ -262,7 +261,11 @@ impl Sampler {
             };
             // What a cgroup counts must not count again by its name.
             let is_new = |at: &usize| match self.watches[*at].found.place {
-                Place::Name(_) => !is_below(&self.root, pid, &counted),
+                Place::Name(_) => {
+                    let counted: Vec<&str> =
+                        self.watches.iter().filter_map(Watch::counted).collect();
+                    !Trees::is_below(&self.root, pid, &counted)
+                }
                 _ => true,
             };
             // What a service started belongs to it, unless it is a service itself.
@@ -315,10 +318,10 @@ impl Watch {
     }
 
     /// The cgroup that counts its CPU.
-    fn counted(&self) -> Option<String> {
+    fn counted(&self) -> Option<&str> {
         let watched = &self.found.watched;
         let path = watched.of.strip_prefix("cgroup:")?;
-        (watched.by == Attribution::Cgroup).then(|| path.to_owned())
+        (watched.by == Attribution::Cgroup).then_some(path)
     }
 
     fn pids(&mut self, root: &Root, text: &mut Vec<u8>) -> Vec<u32> {
@@ -391,23 +394,6 @@ impl Watch {
         }
         service
     }
-}
-
-/// Whether a process is in one of these cgroups, or below.
-fn is_below(root: &Root, pid: u32, cgroups: &[String]) -> bool {
-    if cgroups.is_empty() {
-        return false;
-    }
-    let text = root.read(&format!("proc/{pid}/cgroup")).unwrap_or_default();
-    // `hierarchy:controllers:path`.
-    let paths = lines(&text).filter_map(|line| line.splitn(3, |byte| *byte == b':').nth(2));
-    let below = |path: &[u8], cgroup: &String| {
-        path.strip_prefix(cgroup.as_bytes())
-            .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
-    };
-    paths
-        .into_iter()
-        .any(|path| cgroups.iter().any(|cgroup| below(path, cgroup)))
 }
 
 /// The CPU that this process itself took so far, in seconds, and the memory that it has, in bytes.

@@ -110,14 +110,10 @@ impl Evidence {
     ///
     /// [`EvidenceError`], with file and line.
     pub fn read(run: Option<Named<'_>>, probes: &[Named<'_>]) -> Result<Self, EvidenceError> {
-        let mut evidence = Self::default();
-        let run = match run {
-            Some(named) => {
-                let (run, notes) = Run::read(named)?;
-                evidence.notes = notes;
-                Some(run)
-            }
-            None => None,
+        let (run, notes) = run.map(Run::read).transpose()?.unzip();
+        let mut evidence = Self {
+            notes: notes.unwrap_or_default(),
+            ..Self::default()
         };
         let mut read = Probes::default();
         for probe in probes {

@@ -82,7 +82,7 @@ fn the_error_is_that_of_batches() {
         1_000_000.0,
         |second| if second % 8 < 4 { 0.4 } else { 0.6 },
     );
-    let evidence = Evidence::read(Some(named(&run)), &[named(&rough)]).unwrap();
+    let evidence = of(&run, &rough);
     let error = evidence.services[0].demand_error.unwrap();
     assert!((0.02..0.12).contains(&error), "{error}");
     // The same samples in another order have no batches that differ so much.
@@ -91,7 +91,7 @@ fn the_error_is_that_of_batches() {
         1_000_000.0,
         |second| if second % 2 == 0 { 0.4 } else { 0.6 },
     );
-    let evidence = Evidence::read(Some(named(&run)), &[named(&smooth)]).unwrap();
+    let evidence = of(&run, &smooth);
     assert!(evidence.services[0].demand_error.unwrap() < error / 2.0);
 }
 
@@ -151,7 +151,7 @@ fn what_cannot_be_read_is_said_with_its_place() {
 #[test]
 fn what_never_ran_has_no_demand() {
     let idle = probe("s1", 995_000.0, |_| 0.0).replace("\"processes\":1", "\"processes\":0");
-    let evidence = Evidence::read(Some(named(&run(2000))), &[named(&idle)]).unwrap();
+    let evidence = of(&run(2000), &idle);
     assert_eq!(evidence.services, []);
     assert_eq!(evidence.absent, ["web"]);
     let plan = "[[service]]\nname = \"web\"\n";
@@ -165,7 +165,7 @@ fn what_never_ran_has_no_demand() {
 #[test]
 fn a_name_that_was_probed_is_held_to_the_rules_of_a_plan() {
     let odd = probe("s1:80; } server {", 995_000.0, |_| 0.5);
-    let evidence = Evidence::read(Some(named(&run(2000))), &[named(&odd)]).unwrap();
+    let evidence = of(&run(2000), &odd);
     let plan = "[[service]]\nname = \"web\"\n";
     let error = read("p", plan, &evidence).unwrap_err().to_string();
     assert!(error.contains("which is no name for a plan"), "{error}");
@@ -181,6 +181,27 @@ fn changed(probe: &str, change: impl Fn(&mut Line)) -> String {
     probe.lines().map(each).collect::<Vec<_>>().join("\n")
 }
 
+fn with_host(probe: &str, change: impl Fn(&mut Host)) -> String {
+    changed(probe, |line| {
+        if let Line::Host(host) = line {
+            change(host);
+        }
+    })
+}
+
+fn with_samples(probe: &str, change: impl Fn(&mut Sample)) -> String {
+    changed(probe, |line| {
+        if let Line::Sample(sample) = line {
+            change(sample);
+        }
+    })
+}
+
+/// The evidence of a run and one probe.
+fn of(run: &str, probe: &str) -> Evidence {
+    Evidence::read(Some(named(run)), &[named(probe)]).unwrap()
+}
+
 #[test]
 fn of_several_measured_phases_the_first_counts() {
     let phases = "\"phases\":[{\"name\":\"prepare\",\"counts\":false,\"duration_s\":3.0},\
@@ -193,7 +214,7 @@ fn of_several_measured_phases_the_first_counts() {
         995_000.0,
         |second| if second <= 15 { 0.5 } else { 2.0 },
     );
-    let evidence = Evidence::read(Some(named(&run)), &[named(&probe)]).unwrap();
+    let evidence = of(&run, &probe);
     let demand = evidence.services[0].demand_ms.unwrap();
     assert!((demand - 5.0).abs() < 1e-9, "{demand}");
     assert!(
@@ -207,7 +228,7 @@ fn of_several_measured_phases_the_first_counts() {
 fn failed_checks_beside_requests_that_succeeded_are_a_note() {
     let run = run(2000).replace("\"errors\":0", "\"errors\":2400");
     let probe = probe("s1", 995_000.0, |_| 0.5);
-    let evidence = Evidence::read(Some(named(&run)), &[named(&probe)]).unwrap();
+    let evidence = of(&run, &probe);
     assert!(
         evidence.notes[0].contains("2400 errors in 2000 requests"),
         "{:?}",
@@ -219,16 +240,14 @@ fn failed_checks_beside_requests_that_succeeded_are_a_note() {
 fn what_could_not_be_read_is_not_zero() {
     let (run, whole) = (run(2000), probe("s1", 995_000.0, |_| 0.5));
     let without = |from: f64, to: f64| {
-        changed(&whole, |line| {
-            if let Line::Sample(sample) = line
-                && (from..to).contains(&sample.unix_ms)
-            {
+        with_samples(&whole, |sample| {
+            if (from..to).contains(&sample.unix_ms) {
                 sample.services[0].cpu_cores = None;
             }
         })
     };
     let some = without(1_002_500.0, 1_004_500.0);
-    let evidence = Evidence::read(Some(named(&run)), &[named(&some)]).unwrap();
+    let evidence = of(&run, &some);
     let demand = evidence.services[0].demand_ms.unwrap();
     assert!((demand - 5.0).abs() < 1e-9, "{demand}");
     assert!(
@@ -239,44 +258,38 @@ fn what_could_not_be_read_is_not_zero() {
 
     let plan = "[[service]]\nname = \"web\"\n";
     let check = |probe: &str, why: &str| {
-        let evidence = Evidence::read(Some(named(&run)), &[named(probe)]).unwrap();
+        let evidence = of(&run, probe);
         let error = read("p", plan, &evidence).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
     };
     check(&without(0.0, 1e12), "has no `demand_ms`");
     check(
-        &changed(&whole, |line| {
-            if let Line::Sample(sample) = line {
-                sample.services[0].rss_bytes = None;
-            }
+        &with_samples(&whole, |sample| {
+            sample.services[0].rss_bytes = None;
         }),
         "has no `memory_mb`",
     );
     check(
-        &changed(&whole, |line| {
-            if let Line::Host(host) = line {
-                host.memory_bytes = 0;
-            }
+        &with_host(&whole, |host| {
+            host.memory_bytes = 0;
         }),
         "could not read its cores or its memory",
     );
     let idle = run.replace("\"requests\":100}", "\"requests\":0}");
-    let evidence = Evidence::read(Some(named(&idle)), &[named(&whole)]).unwrap();
+    let evidence = of(&idle, &whole);
     assert_eq!(evidence.services[0].demand_ms, None);
 }
 
 #[test]
 fn what_others_use_is_not_there_for_the_services_of_a_plan() {
-    let probe = changed(&probe("s1", 995_000.0, |_| 0.5), |line| {
-        if let Line::Sample(sample) = line {
-            sample.memory = Some(Memory {
-                total_bytes: 1 << 30,
-                available_bytes: 700 << 20,
-                ..Memory::default()
-            });
-        }
+    let probe = with_samples(&probe("s1", 995_000.0, |_| 0.5), |sample| {
+        sample.memory = Some(Memory {
+            total_bytes: 1 << 30,
+            available_bytes: 700 << 20,
+            ..Memory::default()
+        });
     });
-    let evidence = Evidence::read(Some(named(&run(2000))), &[named(&probe)]).unwrap();
+    let evidence = of(&run(2000), &probe);
     let node = |plan: &str| {
         let plan = read("p", plan, &evidence).unwrap();
         (
@@ -308,19 +321,17 @@ fn what_others_use_is_not_there_for_the_services_of_a_plan() {
 #[test]
 fn a_pool_is_taken_off_as_large_as_it_was() {
     let of_pool = |bytes: Option<u64>| {
-        changed(&probe("s1", 995_000.0, |_| 0.5), |line| {
-            if let Line::Host(host) = line {
-                host.services = vec![Watched {
-                    name: "web".to_owned(),
-                    buffer_pool_bytes: bytes,
-                    ..Watched::default()
-                }];
-            }
+        with_host(&probe("s1", 995_000.0, |_| 0.5), |host| {
+            host.services = vec![Watched {
+                name: "web".to_owned(),
+                buffer_pool_bytes: bytes,
+                ..Watched::default()
+            }];
         })
     };
     let plan = "[[service]]\nname = \"web\"\npool = { min_mb = 4, max_mb = 64, curve = [[8, 9.0], [64, 5.0]] }\n";
     let probe = of_pool(Some(8 << 20));
-    let evidence = Evidence::read(Some(named(&run(2000))), &[named(&probe)]).unwrap();
+    let evidence = of(&run(2000), &probe);
     let found = read("p", plan, &evidence).unwrap();
     assert_eq!(found.services[0].memory_mb, 18.0);
     assert_eq!(found.services[0].demand_error, None);
@@ -331,7 +342,7 @@ fn a_pool_is_taken_off_as_large_as_it_was() {
     );
     assert!(notes[0].contains("9.00"), "{notes:?}");
     let probe = of_pool(None);
-    let evidence = Evidence::read(Some(named(&run(2000))), &[named(&probe)]).unwrap();
+    let evidence = of(&run(2000), &probe);
     let error = read("p", plan, &evidence).unwrap_err().to_string();
     assert!(error.contains("write that as `memory_mb`"), "{error}");
     let both = plan.replace("pool =", "demand_ms = 3\npool =");
@@ -347,7 +358,7 @@ fn a_node_that_was_lost_is_missed() {
     });
     let lost = serde_json::to_string(&lost).unwrap();
     let probe = format!("{}\n{lost}", probe("s1", 995_000.0, |_| 0.5));
-    let evidence = Evidence::read(Some(named(&run(2000))), &[named(&probe)]).unwrap();
+    let evidence = of(&run(2000), &probe);
     assert!(
         evidence.notes[0].starts_with("s3 was lost (no route\\u{1b})"),
         "{:?}",

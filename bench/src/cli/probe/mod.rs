@@ -217,7 +217,7 @@ impl Watch<'_> {
             }
             self.miss(out)?;
             // One that hangs holds on to its end of the channel; the others are given time to end well.
-            if self.heard.is_empty() && !self.nodes.contains_key("") {
+            if self.heard.is_empty() && !self.is_here() {
                 let since: Instant = *all_ended_at.get_or_insert_with(Instant::now);
                 if since.elapsed() > PATIENCE {
                     return Ok(());
@@ -235,6 +235,17 @@ impl Watch<'_> {
                     return Ok(());
                 }
             }
+        }
+    }
+
+    /// Whether the one node is this host.
+    fn is_here(&self) -> bool {
+        self.nodes.contains_key("")
+    }
+
+    fn hear(&mut self, node: &str) {
+        if let Some(heard) = self.heard.get_mut(node) {
+            *heard = Instant::now();
         }
     }
 
@@ -271,35 +282,37 @@ impl Watch<'_> {
     fn line(&mut self, line: Line, out: &mut Out) -> Result<()> {
         match &line {
             Line::Host(host) => {
+                self.hear(&host.node);
                 self.waited_for = self.waited_for.saturating_sub(1);
                 self.hosts.insert(host.node.clone(), host.clone());
             }
             Line::Lost(lost) => {
+                // It may have been given up before.
+                if !self.is_here() && self.heard.remove(&lost.node).is_none() {
+                    return Ok(());
+                }
                 if !self.hosts.contains_key(&lost.node) {
                     self.waited_for = self.waited_for.saturating_sub(1);
-                }
-                // It may have been given up before.
-                if !self.nodes.contains_key("") && self.heard.remove(&lost.node).is_none() {
-                    return Ok(());
                 }
                 self.lost += 1;
                 out.lost(lost);
             }
             Line::Sample(sample) => {
                 self.samples += 1;
-                if let Some(heard) = self.heard.get_mut(&sample.node) {
-                    *heard = Instant::now();
+                self.hear(&sample.node);
+            }
+            Line::End(end) => {
+                self.heard.remove(&end.node);
+                // Only who has several nodes waits with the question.
+                if self.check.is_some() && !self.asked {
+                    out.notice(&format!(
+                        "{} ended before all nodes had answered: the paths from it were not probed; give a longer \
+                         --duration",
+                        end.node
+                    ));
                 }
             }
-            // Only who has several nodes waits with the question.
-            Line::End(end) if self.check.is_some() && !self.asked => out.notice(&format!(
-                "{} ended before all nodes had answered: the paths from it were not probed; give a longer --duration",
-                end.node
-            )),
-            _ => {}
-        }
-        if let Line::End(end) = &line {
-            self.heard.remove(&end.node);
+            Line::Finding(_) => {}
         }
         let findings = self.check.as_mut().map(|check| check.line(&line));
         out.line(&line)?;
