@@ -23,6 +23,7 @@ impl Lab {
         command
             .args(arguments)
             .env("LAB_PREFIX", "isutest")
+            .env("LAB_JOBS", "0")
             .env("LAB_BIN", programs.parent().unwrap());
         command
     }

@@ -7,7 +7,7 @@
 # the rounds.
 
 lab_measure() {
-  local out=${1:-} list=$lab_parts/placements seconds=14 warmup=2 users=64 rounds=9
+  local out=${1:-} list=$lab_parts/placements seconds=12 warmup=4 users=64 rounds=9
   [[ -n $out && $out != -* ]] || die "say where the results go: scripts/lab measure OUT_DIR"
   shift
   while [ $# -gt 0 ]; do
