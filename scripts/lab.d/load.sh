@@ -140,7 +140,7 @@ end_helpers() {
 
 # Fills the board, before any quota holds: a dashboard that has much to count costs computing, where a
 # small one costs little but the waking of processes, which depends on what else goes on. With these a request is
-# 7 ms of CPU on the whole.
+# 7 to 8 ms of CPU on the whole.
 populate() {
   make_scenario "$lab_work/populate" 0 "$lab_teams"
   (become_client "$isukit" run "$lab_work/populate" --target "https://$(address "${homes[nginx]}")" \
