@@ -11,6 +11,7 @@ mod sqlite;
 mod value;
 
 use std::borrow::Cow;
+use std::sync::Weak;
 
 use thiserror::Error;
 
@@ -41,6 +42,9 @@ pub enum DbError {
     /// The connections have been closed.
     #[error("the database is closed")]
     Closed,
+    /// Nobody waits any more for what a request reads.
+    #[error("the client has gone")]
+    Abandoned,
     /// A connection's thread cannot be started.
     #[error("cannot start a thread for a database connection: {0}")]
     Thread(#[from] std::io::Error),
@@ -129,6 +133,8 @@ pub(crate) struct Conn {
     inner: Inner,
     /// What is put behind each statement.
     comment: Option<String>,
+    /// Whoever waits for what is read.
+    client: Option<Weak<()>>,
 }
 
 enum Inner {
@@ -139,8 +145,11 @@ enum Inner {
 
 impl From<Inner> for Conn {
     fn from(inner: Inner) -> Self {
-        let comment = None;
-        Self { inner, comment }
+        Self {
+            inner,
+            comment: None,
+            client: None,
+        }
     }
 }
 
@@ -151,12 +160,24 @@ impl Conn {
         self
     }
 
+    /// The same connection, which runs no more statements once its client has gone: a portal that is too slow would
+    /// be busy long after with what nobody wants. Between two statements only, as what a server still
+    /// sends for one that was broken off would be read as the answer to the next.
+    pub(crate) fn for_client(mut self, client: Option<Weak<()>>) -> Self {
+        self.client = client;
+        self
+    }
+
     /// Run a statement to its end. `?` in it are the values, in their order.
     pub(crate) async fn run(
         &mut self,
         sql: impl Into<Cow<'static, str>>,
         values: impl Into<Vec<Value>>,
     ) -> Result<Answer, DbError> {
+        let has_gone = |client: &Weak<()>| client.strong_count() == 0;
+        if self.client.as_ref().is_some_and(has_gone) {
+            return Err(DbError::Abandoned);
+        }
         let (mut sql, values) = (sql.into(), values.into());
         if let Some(comment) = &self.comment {
             sql.to_mut().push_str(comment);

@@ -73,12 +73,14 @@ pub(crate) async fn answer(app: &Arc<App>, id: u64, request: Request<Incoming>) 
         Err(methods) if methods.is_empty() => return error(app, &NOT_FOUND),
         Err(methods) => return not_allowed(app, &methods),
     };
-    let call = match request::read(app, id, number, request).await {
+    // Ends with this future, which hyper drops when the client has gone.
+    let client = Arc::new(());
+    let call = match request::read(app, id, number, &client, request).await {
         Ok(call) => call,
         Err(refusal) => return error(app, &refusal),
     };
-    // In a task of its own a handler ends what it began although the client has gone, and its panic
-    // is caught.
+    // In a task of its own a handler ends what it began to change although the client has gone, and its
+    // panic is caught.
     match tokio::spawn(routes::run(endpoint, call)).await {
         Ok(Ok(success)) => ok(success),
         Ok(Err(Failure::Refused(refusal))) => error(app, &refusal),

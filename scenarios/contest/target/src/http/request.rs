@@ -1,11 +1,11 @@
 //! From a request to what a handler needs of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use http_body_util::BodyExt;
-use hyper::Request;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, COOKIE, HeaderMap};
+use hyper::{Method, Request};
 
 use super::PROTOBUF;
 use crate::app::App;
@@ -30,6 +30,8 @@ pub(crate) struct Call {
     body: Bytes,
     /// What the session's cookie says.
     pub(crate) token: Option<String>,
+    /// Held by who waits for the reply of a request that only reads; without one the handler ends what it began.
+    client: Option<Weak<()>>,
 }
 
 impl Call {
@@ -55,26 +57,27 @@ impl Call {
 
     /// [`crate::db::Db::read`]
     pub(crate) async fn read(&self) -> Result<Conn, DbError> {
-        Ok(self.app.db.read().await?.with_comment(self.comment()))
+        Ok(self.ours(self.app.db.read().await?))
     }
 
     /// [`crate::db::Db::snapshot`]
     pub(crate) async fn snapshot(&self) -> Result<Conn, DbError> {
-        Ok(self.app.db.snapshot().await?.with_comment(self.comment()))
+        Ok(self.ours(self.app.db.snapshot().await?))
     }
 
     /// [`crate::db::Db::write`]
     pub(crate) async fn write(&self) -> Result<Conn, DbError> {
-        Ok(self.app.db.write().await?.with_comment(self.comment()))
+        Ok(self.ours(self.app.db.write().await?))
     }
 
     /// [`crate::db::Db::begin`]
     pub(crate) async fn begin(&self) -> Result<Conn, DbError> {
-        Ok(self.app.db.begin().await?.with_comment(self.comment()))
+        Ok(self.ours(self.app.db.begin().await?))
     }
 
-    fn comment(&self) -> Option<u64> {
-        self.app.options.sql_comments.then_some(self.id)
+    fn ours(&self, conn: Conn) -> Conn {
+        let comment = self.app.options.sql_comments.then_some(self.id);
+        conn.with_comment(comment).for_client(self.client.clone())
     }
 }
 
@@ -84,13 +87,15 @@ pub(super) fn is_protobuf(headers: &HeaderMap) -> bool {
     kinds.next().is_some_and(|kind| kind == PROTOBUF) && kinds.next().is_none()
 }
 
-/// Take a request in, with all of its body.
+/// Take a request in, with all of its body. `client` is held until somebody has its reply, or has gone.
 pub(super) async fn read(
     app: &Arc<App>,
     id: u64,
     number: i64,
+    client: &Arc<()>,
     request: Request<Incoming>,
 ) -> Result<Call, Refusal> {
+    let is_reading = request.method() == Method::GET;
     let token = token(request.headers());
     let query = request.uri().query().unwrap_or("").to_owned();
     Ok(Call {
@@ -99,6 +104,7 @@ pub(super) async fn read(
         number,
         query,
         token,
+        client: is_reading.then(|| Arc::downgrade(client)),
         body: body(request.into_body()).await?,
     })
 }

@@ -1,7 +1,10 @@
 //! The access log and the slow log.
 
 use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
+use std::time::Duration;
 
 use contest_target::messages::*;
 use contest_target::{Fixes, Options};
@@ -217,7 +220,7 @@ fn a_threshold_keeps_fast_statements_out() {
     let log = folder.path().join("slow.log");
     drop(Server::start(Options {
         slow_log: Some(log.clone()),
-        long_query_time: std::time::Duration::from_secs(50),
+        long_query_time: Duration::from_secs(50),
         ..Options::default()
     }));
     assert_eq!(slow(&log).len(), 0);
@@ -245,4 +248,42 @@ fn a_comment_names_the_request() {
     let entries = slow(&log);
     let named = entries.iter().filter(|it| it.sql.ends_with(&comment));
     assert_eq!(named.count(), 1, "{comment}");
+}
+
+#[test]
+fn nothing_is_read_for_a_client_that_has_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("slow.log");
+    let server = Server::start(Options {
+        slow_log: Some(log.clone()),
+        long_query_time: Duration::ZERO,
+        // A dashboard is read three seconds after it was asked for.
+        lies: "slow".parse().unwrap(),
+        ..Options::default()
+    });
+    let head = format!(
+        "GET /api/audience/dashboard HTTP/1.1\r\nHost: portal\r\nContent-Type: {PROTOBUF}\r\n\r\n"
+    );
+    let asked = || {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    let mut waits = asked();
+    drop(asked());
+    waits
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let mut first = [0; 15];
+    waits.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    // The other would be read hardly later.
+    std::thread::sleep(Duration::from_secs(1));
+    drop(waits);
+    drop(server);
+    let log = std::fs::read_to_string(&log).unwrap();
+    let boards = log
+        .matches("SELECT id FROM teams WHERE practice = 0")
+        .count();
+    assert_eq!(boards, 1, "{log}");
 }
