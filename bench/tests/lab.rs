@@ -23,7 +23,8 @@ impl Lab {
         command
             .args(arguments)
             .env("LAB_PREFIX", "isutest")
-            .env("LAB_JOBS", "0")
+            // Enough to try how they are made.
+            .env("LAB_JOBS", "1")
             .env("LAB_BIN", programs.parent().unwrap());
         command
     }
@@ -227,14 +228,14 @@ fn predictions_are_compared_by_round_and_beside_their_own_calibration() {
     check(
         &["a=s1 | 110 s1 100 s1 1 90 1", "a=s1 | 55 s1 50 s1 1 45 0.5"],
         &["| `a=s1` | 82.5 | 75.0 | +10.0% ± 0.0 | s1, s1 100% | 0.75 |"],
-        "Worst error +10.0%. The best pick is right: `a=s1`.",
+        "Worst error +10.0%. Best as predicted: `a=s1`. Fastest beside its calibrations: `a=s1`, as predicted.",
     );
     // By hand: the residuals of 100/100 and 100/50 from 4/3 are -33.3 and 33.3; their root mean square
     // over the root of n - 1 is 33.3, of a mean of 75.
     check(
         &["a=s1 | 100 s1 100 s2 1 90 1", "a=s1 | 100 s2 50 s2 1 45 1"],
         &["| `a=s1` | 100.0 | 75.0 | +33.3% ± 44.4 | s1 s2, s2 100% | 1.00 |"],
-        "Worst error +33.3%. The best pick is right: `a=s1`.",
+        "Worst error +33.3%. Best as predicted: `a=s1`. Fastest beside its calibrations: `a=s1`, as predicted.",
     );
     // One round has no spread. A machine that was twice as fast for the second placement makes it no better.
     check(
@@ -247,7 +248,7 @@ fn predictions_are_compared_by_round_and_beside_their_own_calibration() {
             "| `a=s1` | 100.0 | 100.0 | +0.0% | s1, s1 50% | 1.00 |",
             "| `b=s2` | 150.0 | 160.0 | -6.2% | s2, s2 100% | 1.00 |",
         ],
-        "Worst error -6.2%. The best pick is right: `a=s1`.",
+        "Worst error -6.2%. Best as predicted: `a=s1`. Fastest beside its calibrations: `a=s1`, as predicted.",
     );
     check(
         &[
@@ -258,7 +259,19 @@ fn predictions_are_compared_by_round_and_beside_their_own_calibration() {
             "| `a=s1` | 120.0 | 100.0 | +20.0% | s1, s1 100% | 1.00 |",
             "| `b=s2` | 110.0 | 110.0 | +0.0% | s2, s2 100% | 1.00 |",
         ],
-        "Worst error +20.0%. The best pick is `a=s1`, but `b=s2` was faster, each beside its own calibrations.",
+        "Worst error +20.0%. Best as predicted: `a=s1`. Fastest beside its calibrations: `b=s2`, which was not predicted.",
+    );
+    // Less than a percent apart is a tie.
+    check(
+        &[
+            "a=s1 | 100 s1 100 s1 1 100 1",
+            "b=s1 | 99.5 s1 101 s1 1 100 1",
+        ],
+        &[
+            "| `a=s1` | 100.0 | 100.0 | +0.0% | s1, s1 100% | 1.00 |",
+            "| `b=s1` | 99.5 | 101.0 | -1.5% | s1, s1 100% | 1.00 |",
+        ],
+        "Worst error -1.5%. Best as predicted: `a=s1`, `b=s1`. Fastest beside its calibrations: `b=s1`, as predicted.",
     );
 }
 

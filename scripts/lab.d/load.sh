@@ -40,7 +40,7 @@ lab_run() {
 
 check_load() {
   [[ $1 =~ ^[1-9][0-9]{0,3}$ && $2 =~ ^[0-9]{1,3}$ ]] || die "--duration and --warmup are whole seconds"
-  [[ $3 =~ ^[1-9][0-9]{0,3}$ ]] || die "--users is a number up to 9999"
+  [[ $3 =~ ^[1-9][0-9]{0,3}$ && $3 -le $lab_teams ]] || die "--users is a number up to $lab_teams, one a team"
 }
 
 # Probes every node from within while the load goes on, into OUT/NODE.jsonl.
@@ -77,7 +77,8 @@ load() {
   trap '[ -z "$loader" ] || kill -KILL "$loader" 2>/dev/null; end_helpers; exit 130' INT TERM HUP
   keep_awake "$out"
   [ -z "$probed" ] || probe_nodes "$out"
-  make_scenario "$out/scenario" "$((seconds + warmup + 2))" "$users"
+  # All teams are there already, with their jobs.
+  make_scenario "$out/scenario" "$((seconds + warmup + 2))" "$users" 0
   become_client "$isukit" run "$out/scenario" --target "$lab_url" --cacert "$lab_work/cert.pem" \
     --threads 1 --seed "$RANDOM" --timeout 30s --events "$out/events" --format json \
     --output "$out/run.json" >"$out/run.log" 2>&1 &
@@ -92,6 +93,7 @@ load() {
   cat "$out"/awake-* >>"$out/cpu"
   [ -s "$out/run.json" ] || die "the load failed: $(tail -n 3 "$out/run.log")"
   [ "$code" -le 1 ] || die "the load failed with exit code $code: $(tail -n 3 "$out/run.log")"
+  ! grep -q '"result": "skipped"' "$out/run.json" || die "nothing was loaded: $(failures "$out/run.json")"
   find_window "$seconds" "$warmup" "$out"
 }
 
@@ -139,21 +141,30 @@ end_helpers() {
 }
 
 # Fills the board, before any quota holds: a dashboard that has much to count costs computing, where a
-# small one costs little but the waking of processes, which depends on what else goes on. With these a request is
-# 7 to 8 ms of CPU on the whole.
+# small one costs little but the waking of processes, which depends on what else goes on. With 24 jobs
+# a team a request is 7 to 8 ms of CPU on the whole.
 populate() {
-  make_scenario "$lab_work/populate" 0 "$lab_teams"
+  local report=$lab_work/populate.json
+  make_scenario "$lab_work/populate" 0 "$lab_teams" "$lab_jobs"
   (become_client "$isukit" run "$lab_work/populate" --target "https://$(address "${homes[nginx]}")" \
-    --cacert "$lab_work/cert.pem" --threads 1 --timeout 30s --format json >"$lab_work/populate.log" 2>&1) ||
-    die "the teams cannot be made: $(tail -n 3 "$lab_work/populate.log")"
+    --cacert "$lab_work/cert.pem" --threads 1 --timeout 30s --format json --output "$report" \
+    >"$lab_work/populate.log" 2>&1) ||
+    die "the teams and their jobs cannot be made: $(failures "$report" || tail -n 3 "$lab_work/populate.log")"
 }
 
-# A scenario folder of users who load for so long, or with 0 seconds: who are only made.
+# What failed first in the phases of a run, from its report.
+failures() {
+  [ -s "$1" ] || return 1
+  awk '/"phases": \[/ { phases = 1 } phases && /"failures": \[$/ { getline; print; exit }' "$1"
+}
+
+# A scenario folder of users who load for so long, or with 0 seconds: who are only made, and whose teams finish
+# so many jobs.
 make_scenario() {
-  local folder=$1 seconds=$2 users=$3
+  local folder=$1 seconds=$2 users=$3 jobs=$4
   mkdir "$folder"
   cp "$lab_parts/load/scenario.luau" "$lab_root/scenarios/contest/contest.proto" "$folder"
-  { echo name,jobs; seq -f "lab-%.0f,$lab_jobs" "$users"; } >"$folder/users.csv"
+  { echo name,jobs; seq -f "lab-%.0f,$jobs" "$users"; } >"$folder/users.csv"
   cat >"$folder/scenario.toml" <<TOML
 [proto]
 error = "contest.v1.Error"
@@ -164,7 +175,7 @@ users = "users.csv"
 [[phase]]
 name = "prepare"
 run = "prepare"
-time_limit = "5m"
+time_limit = "$((300 + users * jobs / 20))s"
 TOML
   [ "$seconds" -gt 0 ] || return 0
   cat >>"$folder/scenario.toml" <<TOML
