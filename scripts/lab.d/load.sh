@@ -155,7 +155,8 @@ populate() {
 # What failed first in the phases of a run, from its report.
 failures() {
   [ -s "$1" ] || return 1
-  awk '/"phases": \[/ { phases = 1 } phases && /"failures": \[$/ { getline; print; exit }' "$1"
+  awk '/"phases": \[/ { phases = 1 } phases && /"failures": \[$/ { getline; print; found = 1; exit }
+    END { exit !found }' "$1"
 }
 
 # A scenario folder of users who load for so long, or with 0 seconds: who are only made, and whose teams finish

@@ -49,7 +49,7 @@ need_running() {
 
 lab_up() {
   [ $# -eq 1 ] || die "say where things live: scripts/lab up 'nginx=s1 web=s1:28,s2:72 api=s2 db=s3'"
-  [[ $lab_jobs =~ ^[0-9]{1,2}$ ]] || die "LAB_JOBS is a number up to 99"
+  [[ $lab_jobs =~ ^(0|[1-9][0-9]?)$ ]] || die "LAB_JOBS is a number up to 99"
   read_placement "$1"
   find_programs
   lock_lab

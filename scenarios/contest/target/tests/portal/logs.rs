@@ -1,15 +1,14 @@
 //! The access log and the slow log.
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
 use contest_target::messages::*;
 use contest_target::{Fixes, Options};
 
-use crate::client::{PROTOBUF, Visitor, raw, send};
+use crate::client::{PROTOBUF, Visitor, ask, raw, send};
 use crate::in_process::Server;
 
 /// Method, path, headers, body, and the status of the reply.
@@ -264,16 +263,8 @@ fn nothing_is_read_for_a_client_that_has_gone() {
     let head = format!(
         "GET /api/audience/dashboard HTTP/1.1\r\nHost: portal\r\nContent-Type: {PROTOBUF}\r\n\r\n"
     );
-    let asked = || {
-        let mut stream = TcpStream::connect(server.address).unwrap();
-        stream.write_all(head.as_bytes()).unwrap();
-        stream
-    };
-    let mut waits = asked();
-    drop(asked());
-    waits
-        .set_read_timeout(Some(Duration::from_secs(60)))
-        .unwrap();
+    let mut waits = ask(server.address, head.as_bytes());
+    drop(ask(server.address, head.as_bytes()));
     let mut first = [0; 15];
     waits.read_exact(&mut first).unwrap();
     assert_eq!(&first, b"HTTP/1.1 200 OK");

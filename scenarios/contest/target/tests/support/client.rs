@@ -39,14 +39,20 @@ impl Reply {
     }
 }
 
-/// Send bytes, and read all that comes.
-pub(crate) fn raw(address: SocketAddr, request: &[u8]) -> Vec<u8> {
+/// Send bytes on a connection of their own.
+pub(crate) fn ask(address: SocketAddr, request: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("a connection");
     let patience = Some(Duration::from_secs(60));
     stream.set_read_timeout(patience).unwrap();
     stream.set_write_timeout(patience).unwrap();
     stream.write_all(request).expect("the request is sent");
+    stream
+}
+
+/// Send bytes, and read all that comes.
+pub(crate) fn raw(address: SocketAddr, request: &[u8]) -> Vec<u8> {
     let mut reply = Vec::new();
+    let mut stream = ask(address, request);
     stream.read_to_end(&mut reply).expect("the reply is read");
     reply
 }
